@@ -1,0 +1,3 @@
+"""llm-latency-lens: the performance gate for LLM calls."""
+
+__version__ = "0.1.0"

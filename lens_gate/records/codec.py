@@ -1,0 +1,127 @@
+"""Records to JSON values and back, driven by their annotations.
+
+Money travels as a string (a float would change it), tuples as lists, and fields that a reader does
+not know are ignored, so that a newer file can be read by an older program of the same schema.
+"""
+
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from decimal import Decimal, InvalidOperation
+from functools import cache
+from typing import Any, Literal, TypeVar, cast, get_args, get_origin
+
+from lens_gate.records.json_types import Json
+
+T = TypeVar("T")
+
+
+class CodecError(ValueError):
+    """A JSON value that is no such record; the message names the path inside it."""
+
+
+def to_json(value: object) -> Json:
+    """The JSON value of a record.
+
+    Raises:
+        TypeError: something in it has no JSON form (a NaN, an array, an object of another kind).
+    """
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise TypeError(f"{value} has no JSON form")
+        return value
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, Sequence):
+        return [to_json(item) for item in value]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def from_json(kind: type[T], value: object) -> T:
+    """The record of class ``kind`` that ``to_json`` made this value from.
+
+    Raises:
+        CodecError: a field is missing or of another type.
+    """
+    return cast("T", _decode(kind, value, kind.__name__))
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _decode(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # an annotation is any object
+    if kind is Any or kind is Json or kind is object:
+        return value
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return _decode_record(kind, value, path)
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _decode_union(args, value, path)
+    if origin is Literal:
+        if value in args:
+            return value
+        raise CodecError(f"{path}: {value!r} is none of {', '.join(map(str, args))}")
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise CodecError(f"{path}: not an object")
+        return {str(k): _decode(args[1], v, f"{path}.{k}") for k, v in value.items()}
+    if origin is not None and issubclass(origin, Sequence):
+        if isinstance(value, str) or not isinstance(value, Sequence):
+            raise CodecError(f"{path}: not a list")
+        return tuple(_decode(args[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+    return _decode_scalar(kind, value, path)
+
+
+def _decode_record(kind: type, value: object, path: str) -> object:
+    if not isinstance(value, Mapping):
+        raise CodecError(f"{path}: not an object")
+    hints, given = _hints(kind), {}
+    for field in dataclasses.fields(kind):
+        if field.name in value:
+            given[field.name] = _decode(
+                hints[field.name], value[field.name], f"{path}.{field.name}"
+            )
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise CodecError(f"{path}: {field.name} is missing")
+    return kind(**given)
+
+
+def _decode_union(args: tuple[Any, ...], value: object, path: str) -> object:
+    if value is None:
+        if type(None) in args:
+            return None
+        raise CodecError(f"{path}: null")
+    error: CodecError | None = None
+    for arg in args:
+        if arg is type(None):
+            continue
+        try:
+            return _decode(arg, value, path)
+        except CodecError as problem:
+            error = problem
+    raise error or CodecError(f"{path}: {value!r} does not fit")
+
+
+def _decode_scalar(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # an annotation is any object
+    if kind is Decimal and isinstance(value, str):
+        try:
+            return Decimal(value)
+        except InvalidOperation:
+            raise CodecError(f"{path}: {value!r} is no amount") from None
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind in (str, bool) and isinstance(value, kind):
+        return value
+    raise CodecError(f"{path}: {value!r} is no {getattr(kind, '__name__', kind)}")

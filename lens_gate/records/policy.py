@@ -1,0 +1,211 @@
+"""A policy as the rest of the house sees it: parsed, complete, nothing optional left open."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from lens_gate.records.json_types import Json
+
+Compare = Literal["auto", "history", "none"]
+OnInconclusive = Literal["pass", "warn", "fail"]
+Severity = Literal["fail", "warn"]
+Assurance = Literal["point", "shown"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a thing stands in a file; lines and columns count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Hard caps. ``None`` is possible only in a target's own budget: the policy's cap alone."""
+
+    max_usd: Decimal | None
+    max_requests: int | None
+    max_duration_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineSettings:
+    """How stored runs are used: mode, the branch they belong to, how many count, where they lie."""
+
+    compare: Compare
+    branch: str
+    history: int
+    dir: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedEndpoint:
+    """An origin to which a head may point a target, and the variable that holds its key."""
+
+    origin: str
+    api_key_env: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds: TCP and TLS set-up, first byte after sending, silence between reads, everything."""
+
+    connect_s: float
+    first_byte_s: float
+    idle_s: float
+    total_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOverride:
+    """A price from the policy: US dollars for 1,000,000 tokens, and for each request.
+
+    ``cache_read`` and ``cache_write`` fall back to ``input``; ``free`` is a price of zero said
+    aloud. ``source`` is the user's own note where the figure comes from.
+    """
+
+    input: Decimal
+    output: Decimal
+    cache_read: Decimal | None
+    cache_write: Decimal | None
+    request: Decimal
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySource:
+    """Where a target's key comes from. At most one is set; none: the target needs no key."""
+
+    env: str | None
+    file: str | None
+    command: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """An endpoint with a model. ``simulate`` holds the simulator's behaviour (plain data)."""
+
+    key: str
+    title: str
+    provider: str
+    model: str
+    base_url: str | None
+    region: str | None
+    api_key: KeySource
+    params: Mapping[str, Json]
+    headers: Mapping[str, str]
+    header_env: Mapping[str, str]
+    price: PriceOverride | None
+    timeouts: Timeouts
+    retries: int
+    budget: Budget
+    simulate: Mapping[str, Json] | None
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn of a conversation."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """One row of a workload. ``id`` pairs it with the same row elsewhere."""
+
+    id: str
+    messages: tuple[Message, ...]
+    max_output_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How requests are offered: ``closed`` keeps ``concurrency`` in flight."""
+
+    pattern: str
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SampleBounds:
+    """Fewest and most measured requests of a cell, and unmeasured ones before them."""
+
+    min: int
+    max: int
+    warmup: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One line of ``gates``: a metric's statistic with its limits.
+
+    ``max_drift`` (relative, history) is ``None`` where the default margin applies and
+    ``relative`` says whether the rule has a relative limit at all. ``max`` and ``min`` are
+    absolute, in the metric's unit (seconds, tokens, US dollars, fraction).
+    """
+
+    id: str
+    metric: str
+    statistic: str
+    relative: bool
+    max_drift: float | None
+    max: float | None
+    min: float | None
+    severity: Severity
+    assurance: Assurance
+    targets: tuple[str, ...]
+    new_in_head: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """A workload with a load, sent to each of its targets; scenario x target is a cell."""
+
+    key: str
+    title: str
+    targets: tuple[str, ...]
+    prompts: tuple[Prompt, ...]
+    prompts_source: str
+    system: str | None
+    max_output_tokens: int
+    load: Load
+    samples: SampleBounds
+    objectives: Mapping[str, float]
+    rules: tuple[Rule, ...]
+    new_in_head: bool
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """A whole policy. ``sha256`` is the hash of the file's bytes at the trust ref."""
+
+    name: str
+    file: str
+    sha256: str
+    budget: Budget
+    confidence: float
+    on_inconclusive: OnInconclusive
+    baseline: BaselineSettings
+    allow_endpoints: tuple[AllowedEndpoint, ...]
+    targets: Mapping[str, Target]
+    scenarios: Mapping[str, Scenario]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A difference between the trusted policy and the head's, and what becomes of it.
+
+    ``effect``: ``measured`` (the head's value is what this run sends) or ``after_merge``.
+    """
+
+    path: str
+    trusted: str
+    head: str
+    effect: Literal["measured", "after_merge"]

@@ -1,0 +1,134 @@
+"""The report: everything that any surface shows, so that no surface computes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from lens_gate.records.check import Verdict, VerdictName
+from lens_gate.records.policy import Change, Place
+from lens_gate.records.run import Spend
+
+REPORT_SCHEMA = "lens-gate/report/1"
+Outcome = Literal[
+    "passed",
+    "failed",
+    "inconclusive",
+    "unchanged",
+    "not_measured",
+    "no_data",
+    "budget",
+    "aborted",
+]
+Unit = Literal["s", "tokens", "usd", "share", "tokens/s"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One check, ready to be shown. ``statistic`` and ``metric`` are the policy's words.
+
+    ``base`` and ``head`` are the gated statistic on either side, ``limit`` an absolute limit, in
+    ``unit``; ``margin`` is relative. ``waivers`` and the like come with their issues.
+    """
+
+    rule: str
+    scenario: str
+    target: str
+    metric: str
+    statistic: str
+    unit: Unit
+    better: Literal["lower", "higher"]
+    gating: bool
+    kind: Literal["relative", "absolute", "new"]
+    verdict: Verdict
+    margin_from: Literal["policy", "default", ""]
+    policy_line: str
+    place: Place
+
+    @property
+    def name(self) -> VerdictName:
+        """The verdict's word."""
+        return self.verdict.verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """One metric in one cell: how many requests have it, and where they lie (metric's unit)."""
+
+    n: int
+    censored: int
+    mean: float
+    typ: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    max: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellReport:
+    """One cell: counts, statistics by metric, bins of TTFT and E2E for a text histogram."""
+
+    scenario: str
+    target: str
+    title: str
+    planned: int
+    measured: int
+    ok: int
+    failures: Mapping[str, int]
+    example_failure: str
+    retried: int
+    end: str
+    models: tuple[str, ...]
+    baselines: int
+    baseline_span: str
+    changed: tuple[str, ...]
+    not_comparable: tuple[str, ...]
+    price: str
+    spent_usd: Decimal
+    metrics: Mapping[str, Statistics]
+    history: Mapping[str, tuple[float, ...]]
+    merged_share: float
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refs:
+    """Which commits decided what; ``why`` says how they were found."""
+
+    mode: str
+    why: str
+    trust_ref: str | None
+    control_ref: str | None
+    head: str | None
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The whole answer. ``headline`` and ``next_step`` are sentences; foreign text is unescaped."""
+
+    policy: str
+    policy_file: str
+    policy_sha256: str
+    run_id: str
+    created: str
+    outcome: Outcome
+    exit_code: int
+    headline: str
+    next_step: str
+    confidence: float
+    family: int
+    refs: Refs
+    rows: tuple[Row, ...]
+    cells: tuple[CellReport, ...]
+    spend: Spend
+    elapsed_s: float
+    seed: int
+    changes: tuple[Change, ...]
+    warnings: tuple[str, ...]
+    environment: Mapping[str, str]
+    reproduce: str
+    version: str
+    schema: str = REPORT_SCHEMA

@@ -1,0 +1,80 @@
+"""One measurement, as its journal ``run.jsonl`` keeps it: a header, samples, an end."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from lens_gate.records.plan import CellPlan
+from lens_gate.records.policy import Budget
+from lens_gate.records.sample import Sample
+
+RUN_SCHEMA = "lens-gate/run/1"
+EndReason = Literal["complete", "budget", "interrupted", "terminated", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunHeader:
+    """The first line of a journal: everything that was settled before the first request.
+
+    ``created`` is UTC, ``20261121T021500Z``. ``commit`` is the commit whose content was sent.
+    ``environment`` holds the client's side: program and Python version, platform, runner, clock.
+    """
+
+    run_id: str
+    created: str
+    policy: str
+    policy_sha256: str
+    commit: str | None
+    dirty: bool
+    seed: int
+    budget: Budget
+    cells: tuple[CellPlan, ...]
+    environment: Mapping[str, str]
+    schema: str = RUN_SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spend:
+    """US dollars: settled so far, the most that was ever settled plus reserved, and the cap."""
+
+    spent_usd: Decimal
+    peak_usd: Decimal
+    cap_usd: Decimal
+    requests: int
+    max_requests: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellEnd:
+    """How a cell's measuring ended.
+
+    ``reason``: ``complete``, ``money``, ``requests``, ``time``, ``overrun`` (a bill above its
+    reservation), ``hopeless`` (nothing but refusals) or ``interrupted``.
+    """
+
+    cell: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """The last line of a journal. A journal without one was killed: there is no verdict."""
+
+    reason: EndReason
+    detail: str
+    elapsed_s: float
+    spend: Spend
+    cells: tuple[CellEnd, ...]
+    lag_p99_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A journal read back. ``damaged`` counts lines that could not be read (a cut last line)."""
+
+    header: RunHeader
+    samples: tuple[Sample, ...]
+    end: RunEnd | None
+    damaged: int

@@ -1,0 +1,78 @@
+"""One request: when each thing happened, how it ended, what it used and cost."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal
+
+from lens_gate.records.exchange import Failure, Usage
+
+Phase = Literal["warmup", "measured", "cut"]
+ArmName = Literal["head", "control"]
+Clock = Literal["kernel", "transport"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """Moments of one attempt, integer nanoseconds since the run began (monotonic clock).
+
+    ``ready`` is when the request could have gone (closed loop: its slot was free), ``sent`` the
+    send call of its last byte. What never happened is ``None``. ``output_ns`` are the arrivals of
+    the events that carried output (reasoning, text or tool), in order; ``merged`` counts those that
+    shared a read with an earlier one, whose true arrival is only known to lie between two reads.
+    """
+
+    ready: int
+    connect_start: int | None = None
+    connected: int | None = None
+    sent: int | None = None
+    first_byte: int | None = None
+    headers: int | None = None
+    first_event: int | None = None
+    first_reasoning: int | None = None
+    first_text: int | None = None
+    first_tool: int | None = None
+    last_output: int | None = None
+    done: int | None = None
+    output_ns: tuple[int, ...] = ()
+    merged: int = 0
+    reused: bool = False
+    clock: Clock = "transport"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One request of a run, retries included.
+
+    ``marks`` are those of the last attempt; ``attempts`` above 1 make it no latency sample.
+    ``cost_usd`` is the bill by usage and price over all attempts, ``None`` where usage is unknown;
+    ``settled_usd`` is what the ledger booked (the reservation where the bill is unknown).
+    ``limit_s`` is the timeout that ended it, where one did: latency metrics are censored there.
+    Phase ``cut``: our own end of the run (a cap, a signal) broke it off; it costs, and counts in
+    no statistic.
+    """
+
+    seq: int
+    scenario: str
+    target: str
+    arm: ArmName
+    phase: Phase
+    prompt_id: str
+    attempts: int
+    waited_s: float
+    marks: Marks
+    failure: Failure | None
+    limit_s: float | None
+    http_status: int | None
+    model: str | None
+    finish_reason: str | None
+    service_tier: str | None
+    usage: Usage | None
+    output_chars: int
+    reserved_usd: Decimal
+    settled_usd: Decimal
+    cost_usd: Decimal | None
+
+    @property
+    def cell(self) -> str:
+        """The key by which everything is grouped: ``scenario/target``."""
+        return f"{self.scenario}/{self.target}"
