@@ -110,7 +110,8 @@ class StreamEvent:
 
     ``other`` is anything that proves life and counts for nothing (role chunk, ping, comment).
     ``text`` carries the visible text of a ``text`` event, and is empty otherwise: only its length
-    is kept. ``meta`` carries ``model`` or ``service_tier`` alone.
+    is kept. ``meta`` carries ``model`` or ``service_tier`` alone. ``joined``: said by the same
+    event of the protocol as the one before it.
     """
 
     kind: EventKind
@@ -120,6 +121,7 @@ class StreamEvent:
     failure: Failure | None = None
     model: str | None = None
     service_tier: str | None = None
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

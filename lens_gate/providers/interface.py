@@ -1,0 +1,82 @@
+"""What a wire protocol gives to the house: a row of pure functions, no I/O."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Literal, Protocol
+
+from lens_gate.records.exchange import (
+    ChatRequest,
+    Endpoint,
+    Failure,
+    HttpRequest,
+    ResponseHead,
+    StreamEvent,
+)
+from lens_gate.records.json_types import Json
+
+TargetKind = Literal["hosted", "self-hosted", "simulated"]
+
+
+class Decoder(Protocol):
+    """Turns the bytes of one response body into events, whatever the chunk boundaries."""
+
+    def feed(self, data: bytes) -> Sequence[StreamEvent]:
+        """The events that these bytes complete, in order."""
+        ...
+
+    def close(self) -> Sequence[StreamEvent]:
+        """The events that the end of the body completes (a last event without its blank line)."""
+        ...
+
+
+class Watch(Protocol):
+    """Looks at raw body bytes on the timed path, cheaply, for a reason to stop reading."""
+
+    def __call__(self, data: bytes) -> bool:
+        """Whether the stream has said its last (end marker or error event), across boundaries."""
+        ...
+
+
+Refuse = Callable[[Mapping[str, Json], Mapping[str, str]], Mapping[str, tuple[str, str]]]
+
+
+def refuse_nothing(
+    params: Mapping[str, Json], headers: Mapping[str, str]
+) -> Mapping[str, tuple[str, str]]:
+    """The ``refuse`` of a protocol whose parameters never exclude each other."""
+    del params, headers
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provider:
+    """One row of the table of providers.
+
+    ``price_provider`` is the provider's id in the price table (``None``: a price must be given).
+    ``params`` are the sampling parameters that the protocol knows; ``None`` lets any pass.
+    ``key_env`` is the customary variable of the key, used when the policy names none.
+    ``bound_input`` is an upper bound of the request's input tokens (UTF-8 bytes + 16 a message).
+    ``request_usd`` is a charge for each request that the protocol knows of.
+    ``reserved`` are fields of the request that the protocol sets itself. ``refuse`` names known
+    parameters that these settings (parameters, extra headers) exclude, each with the reason and
+    the remedy. ``notes`` are for people: what to know before using the row, by subject.
+    """
+
+    name: str
+    title: str
+    kind: TargetKind
+    default_base_url: str | None
+    key_env: str | None
+    needs_key: bool
+    price_provider: str | None
+    params: frozenset[str] | None
+    encode: Callable[[ChatRequest, Endpoint], HttpRequest]
+    decoder: Callable[[ResponseHead], Decoder]
+    watch: Callable[[ResponseHead], Watch]
+    failure: Callable[[ResponseHead, bytes], Failure]
+    bound_input: Callable[[ChatRequest], int]
+    request_usd: Decimal = Decimal(0)
+    notes: Mapping[str, str] | None = None
+    reserved: frozenset[str] = frozenset()
+    refuse: Refuse = refuse_nothing

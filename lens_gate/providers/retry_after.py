@@ -1,0 +1,50 @@
+"""How long a server asks us to wait."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
+_DATE = re.compile(
+    r"\b(\d{1,2})[ -]([A-Za-z]{3})[ -](\d{2}|\d{4}) (\d{2}):(\d{2}):(\d{2})\b", re.ASCII
+)
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait: ``retry-after-ms``, else ``retry-after`` as seconds or as an HTTP date.
+
+    A date is taken against the ``date`` header of the same answer, so that a client's wrong clock
+    does no harm; without one it says nothing. An absurd wait is returned as it is: whether to wait
+    is the caller's decision.
+    """
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    text = headers.get("retry-after", "")
+    seconds = _number(text.partition(",")[0])
+    if seconds is not None:
+        return seconds
+    then, now = _http_date(text), _http_date(headers.get("date", ""))
+    return None if then is None or now is None else max(0.0, then - now)
+
+
+def _number(text: str) -> float | None:
+    text = text.strip()
+    value = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return value if math.isfinite(value) else None
+
+
+def _http_date(text: str) -> float | None:
+    """Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7: IMF-fixdate or the RFC 850 form)."""
+    match = _DATE.search(text)
+    if match is None or match[2].lower() not in _MONTHS:
+        return None
+    year = int(match[3]) + (2000 if len(match[3]) == 2 else 0)
+    month = _MONTHS.index(match[2].lower()) + 1
+    clock = (int(match[4]), int(match[5]), min(59, int(match[6])))
+    try:
+        return datetime(year, month, int(match[1]), *clock, tzinfo=UTC).timestamp()
+    except ValueError:
+        return None

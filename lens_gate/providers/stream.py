@@ -1,0 +1,189 @@
+"""From frames to events: what every protocol over server-sent events has in common.
+
+A protocol adds a ``Dialect``: how one JSON object reads. Here stand the rules that hold for all of
+them: what is no JSON, what ends a stream, and that nothing counts after its end.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lens_gate.providers.failures import malformed, stream_failure
+from lens_gate.providers.interface import Decoder, Watch
+from lens_gate.providers.sse import Frame, Splitter
+from lens_gate.records.exchange import Failure, ResponseHead, StreamEvent
+
+Reader = Callable[[str, Mapping[str, object]], Sequence[StreamEvent]]
+
+OTHER: Final = StreamEvent(kind="other")
+END: Final = StreamEvent(kind="end")
+_NO_JSON: Final = object()
+_DONE = b"[DONE]"
+_BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
+_ERROR_KEYS = ("error", "errors", "detail", "message")
+_ANSWER_KEYS = ("choices", "content", "output")
+_IN_ONE_PIECE = "the server sent its answer in one piece although a stream was asked for"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What differs between two protocols over server-sent events.
+
+    ``reader`` takes the HTTP status of a response and makes the function that turns an event's name
+    and JSON object into events; it may remember the stream so far. ``names`` are the event names
+    whose data must be JSON. ``needles`` are short byte strings of which one occurs in every event
+    that ends a stream.
+    """
+
+    reader: Callable[[int], Reader]
+    names: frozenset[str]
+    needles: tuple[bytes, ...]
+
+
+def stream_decoder(dialect: Dialect, head: ResponseHead) -> Decoder:
+    """A decoder for the body of the response with this head."""
+    return _StreamDecoder(dialect, head.status)
+
+
+def stream_watch(dialect: Dialect, head: ResponseHead) -> Watch:
+    """A watch over the body of the response with this head.
+
+    Model text that speaks of end markers never stops it: a needle only leads to a closer look, and
+    only an event that the decoder takes for the last one counts.
+    """
+    return _StreamWatch(dialect, head.status)
+
+
+def error_event(failure: Failure) -> StreamEvent:
+    """An event that says that the request failed."""
+    return StreamEvent(kind="error", failure=failure)
+
+
+class _StreamDecoder:
+    def __init__(self, dialect: Dialect, http_status: int) -> None:
+        self._dialect = dialect
+        self._http_status = http_status
+        self._splitter = Splitter()
+        self._reader = dialect.reader(http_status)
+        self._over = False
+
+    def feed(self, data: bytes) -> Sequence[StreamEvent]:
+        return self._events(self._splitter.feed(data))
+
+    def close(self) -> Sequence[StreamEvent]:
+        return self._events(self._splitter.close())
+
+    def _events(self, frames: list[Frame]) -> list[StreamEvent]:
+        events: list[StreamEvent] = []
+        for frame in frames:
+            # What follows the last word is not part of the answer. A watch may have stopped the
+            # reading there, so taking it into account would make results a matter of luck.
+            if self._over:
+                break
+            read = _read(frame, self._dialect, self._reader, self._http_status)
+            self._over = any(map(_is_last, read))
+            events += read[:1]
+            events += [replace(event, joined=True) for event in read[1:]]
+        return events
+
+
+class _StreamWatch:
+    """Looks for needles in raw reads; splits and decodes only the events around one."""
+
+    def __init__(self, dialect: Dialect, http_status: int) -> None:
+        self._dialect = dialect
+        self._http_status = http_status
+        self._overlap = max(map(len, dialect.needles)) - 1
+        self._tail = b""
+        # Reads since an event began (references, no copies), and the splitter once one is suspect.
+        self._reads: list[bytes] = []
+        self._splitter: Splitter | None = None
+
+    def __call__(self, data: bytes) -> bool:
+        if self._splitter is None:
+            window = self._tail + data
+            self._tail = window[-self._overlap :]
+            self._reads.append(data)
+            if not any(needle in window for needle in self._dialect.needles):
+                if window.endswith(_BLANK_LINES):
+                    self._reads.clear()
+                return False
+            data = b"".join(self._reads)
+            self._reads.clear()
+            self._splitter = Splitter(sniff=False)
+        reader = self._dialect.reader(self._http_status)
+        for frame in self._splitter.feed(data):
+            if any(map(_is_last, _read(frame, self._dialect, reader, self._http_status))):
+                return True
+        if self._splitter.at_boundary:
+            self._splitter, self._tail = None, b""
+        return False
+
+
+def _is_last(event: StreamEvent) -> bool:
+    """Whether a stream says nothing more after this event.
+
+    An event that cannot be read is a failure, but usage may still follow it.
+    """
+    if event.kind == "error" and event.failure is not None:
+        return event.failure.status != "malformed"
+    return event.kind == "end"
+
+
+def _read(
+    frame: Frame, dialect: Dialect, reader: Reader, http_status: int
+) -> Sequence[StreamEvent]:
+    """The events of one frame; at least one, but for a cut-off last frame that says nothing."""
+    if frame.kind == "comment":
+        return [OTHER]
+    if frame.kind == "overflow":
+        return [error_event(malformed("an event larger than 8 MiB", http_status))]
+    if frame.kind == "json":
+        return _whole_body(frame.data, reader, http_status)
+    if frame.data.startswith(_DONE):
+        return [END]
+    value = _parse(frame.data)
+    if value is _NO_JSON and not frame.complete:
+        return []
+    if isinstance(value, Mapping) and (frame.event != "error" or value.get("error")):
+        return reader(frame.event, value) or [OTHER]
+    if frame.event == "error":
+        error = value if value is not _NO_JSON else frame.data.decode("utf-8", "replace")
+        return [error_event(stream_failure(error, http_status))]
+    if value is _NO_JSON and frame.event in dialect.names and frame.data.strip():
+        return [error_event(malformed("an event that is no JSON", http_status))]
+    if isinstance(value, Sequence) and any(_has_error(item) for item in value):
+        return [error_event(stream_failure(value, http_status))]
+    return [OTHER]
+
+
+def _whole_body(data: bytes, reader: Reader, http_status: int) -> Sequence[StreamEvent]:
+    """A JSON body where a stream was asked for: an error, or a whole answer at once."""
+    value = _parse(data)
+    if value is _NO_JSON:
+        return [error_event(malformed("a body that is neither a stream nor JSON", http_status))]
+    known: Sequence[StreamEvent] = ()
+    first = value[0] if isinstance(value, Sequence) and value else value
+    if isinstance(value, Mapping):
+        # Usage of an answer that we cannot time is still billed.
+        known = [e for e in reader("", value) if e.kind in ("usage", "meta", "finish")]
+    if isinstance(first, Mapping) and any(map(first.get, _ERROR_KEYS)):
+        return [*known, error_event(stream_failure(value, http_status))]
+    if isinstance(first, Mapping) and any(map(first.get, _ANSWER_KEYS)):
+        failure = Failure(status="not_streamed", detail=_IN_ONE_PIECE, http_status=http_status)
+        return [*known, error_event(failure)]
+    start = data[:200].decode("utf-8", "replace")
+    return [*known, error_event(malformed(f"a JSON body that is no stream: {start}", http_status))]
+
+
+def _has_error(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value.get("error"))
+
+
+def _parse(data: bytes) -> object:
+    """The JSON value, or ``_NO_JSON``. Decoded first: ``json.loads`` would guess at UTF-16."""
+    try:
+        return json.loads(data.decode())
+    except (ValueError, RecursionError):
+        return _NO_JSON

@@ -1,0 +1,42 @@
+import pytest
+
+from lens_gate.providers.retry_after import retry_after
+
+DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": ""}, None),
+        ({"retry-after": "20"}, 20.0),
+        ({"retry-after": " 0.5 "}, 0.5),
+        ({"retry-after": ".5"}, 0.5),
+        ({"retry-after": "3, 3"}, 3.0),
+        ({"retry-after": "86400"}, 86400.0),
+        ({"retry-after": "0"}, 0.0),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "1e3"}, None),
+        ({"retry-after": "9" * 400}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after-ms": "250.5"}, 0.2505),
+        ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT", "date": DATE}, 60.0),
+        (
+            {"retry-after": "Sunday, 06-Nov-94 08:50:37 GMT", "date": DATE},
+            100 * 365.25 * 86400 + 60,
+        ),
+        ({"retry-after": "Sun, 06 Nov 1994 08:49:60 GMT", "date": DATE}, 22.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:40:00 GMT", "date": DATE}, 0.0),
+        ({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"}, None),
+        ({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT", "date": "today"}, None),
+        ({"retry-after": "Sun, 31 Feb 1994 08:50:37 GMT", "date": DATE}, None),
+        ({"retry-after": "Sun, 06 Foo 1994 08:50:37 GMT", "date": DATE}, None),
+    ],
+)
+def test_the_wait_that_a_server_asks_for(headers, seconds):
+    assert retry_after(headers) == seconds
