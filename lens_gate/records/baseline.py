@@ -15,7 +15,8 @@ class Baseline:
 
     ``values[metric][i]`` belongs to ``prompt_ids[i]``; ``None`` where the request has no such
     number. ``censored`` are indexes of requests that ran into a timeout, whose times are its limit.
-    ``failures`` counts failed requests by status; they have no row. Never prompt or answer text,
+    ``failures`` counts failed requests by status; they have no row. ``retried`` are indexes of
+    requests that succeeded after a retry: tokens and cost, no times. Never prompt or answer text,
     URLs, headers, or ids of requests, organisations or deployments.
     """
 
@@ -33,5 +34,6 @@ class Baseline:
     failures: Mapping[str, int]
     spent_usd: Decimal
     environment: Mapping[str, str]
+    retried: Sequence[int] = ()
     bad: str = ""
     schema: str = BASELINE_SCHEMA

@@ -23,6 +23,8 @@ class UnitPrices:
     dearest_output: Decimal
     request: Decimal
     source: str
+    cache_read: Decimal | None = None
+    cache_write: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,122 @@
+"""A cell's numbers in a table: by metric, how many requests have it and where they lie."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from lens_gate.metrics.arms import measured
+from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.metrics.derive import censored, estimated, scalars
+from lens_gate.metrics.pricing import bill
+from lens_gate.records.baseline import Baseline
+from lens_gate.records.plan import UnitPrices
+from lens_gate.records.report import Statistics
+from lens_gate.records.sample import Sample
+from lens_gate.stats.describe import describe
+
+
+def statistics(samples: Iterable[Sample]) -> Mapping[str, Statistics]:
+    """The statistics of one cell's measured requests, by metric, in the catalogue's order.
+
+    A request that timed out counts with its limit; ``Statistics.censored`` says how many did.
+    Metrics that no request has are left out, and so are numbers by estimated token counts, which
+    ``remarks`` tells of.
+    """
+    columns: dict[str, _Column] = {}
+    for sample in measured(samples):
+        for bounds, found in ((False, scalars(sample)), (True, censored(sample))):
+            for name, value in found.items():
+                columns.setdefault(name, _Column()).add(value, is_bound=bounds)
+    return _described(columns)
+
+
+def stored_statistics(baseline: Baseline) -> Mapping[str, Statistics]:
+    """The same of a stored run."""
+    late = frozenset(baseline.censored)
+    columns: dict[str, _Column] = {}
+    for name, values in baseline.values.items():
+        for index, value in enumerate(values):
+            if value is not None:
+                columns.setdefault(name, _Column()).add(value, is_bound=index in late)
+    return _described(columns)
+
+
+def remarks(samples: Iterable[Sample]) -> tuple[str, ...]:
+    """What a reader of the statistics must know besides: sentences, without foreign text.
+
+    How many answers have estimated token counts (with their typical length, which no table holds),
+    none at all, or no inter-token latency because they are a single token or came at one moment.
+    """
+    answered = [s for s in measured(samples) if s.failure is None]
+    found: list[str] = []
+    guessed = [e["output_tokens"] for s in answered if "output_tokens" in (e := estimated(s))]
+    if guessed:
+        found.append(
+            f"tokens of {_requests(len(guessed))} are estimated (about {describe(guessed).typ:.0f} "
+            "a request): shown here, never judged"
+        )
+    missing = sum(s.usage is None for s in answered)
+    if missing:
+        found.append(f"{_requests(missing)} came without usage: no tokens, no cost, no itl")
+    at_once = sum(
+        s.attempts == 1 and s.usage is not None and not {"itl"} & {*scalars(s), *estimated(s)}
+        for s in answered
+    )
+    if at_once:
+        found.append(
+            f"itl leaves out {_requests(at_once)}: a single token, or all of it at one moment"
+        )
+    return tuple(found)
+
+
+def price_remarks(prices: UnitPrices, samples: Iterable[Sample]) -> tuple[str, ...]:
+    """What the bills of one cell rest on besides the unit prices: sentences with their counts.
+
+    A model or a service tier that the table does not know, usage that contradicts itself, a cost
+    that the provider states and we do not find. Names are the server's own words, unescaped.
+    """
+    notes = Counter(
+        note
+        for s in measured(samples)
+        if s.usage is not None
+        and s.usage.source == "provider"
+        and (note := bill(prices, s.usage, model=s.model, service_tier=s.service_tier).note)
+    )
+    return tuple(f"{note} ({_requests(count)})" for note, count in sorted(notes.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """The values of one metric, while they are gathered."""
+
+    values: list[float] = field(default_factory=list)
+    bounds: list[bool] = field(default_factory=list)
+
+    def add(self, value: float, *, is_bound: bool) -> None:
+        self.values.append(value)
+        self.bounds.append(is_bound)
+
+
+def _described(columns: Mapping[str, _Column]) -> Mapping[str, Statistics]:
+    found = {}
+    for name in CATALOGUE:
+        column = columns.get(name)
+        if column is None:
+            continue
+        row = describe(column.values)
+        found[name] = Statistics(
+            n=row.n,
+            censored=sum(column.bounds),
+            mean=row.mean,
+            typ=row.typ,
+            p50=row.p50,
+            p90=row.p90,
+            p95=row.p95,
+            p99=row.p99,
+            max=row.max,
+        )
+    return found
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"

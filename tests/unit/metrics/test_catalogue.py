@@ -1,0 +1,123 @@
+import subprocess
+import sys
+
+import pytest
+
+from lens_gate.metrics.catalogue import (
+    ABSOLUTE_ONLY,
+    CATALOGUE,
+    STATISTICS,
+    check_kind,
+    default_drift,
+    prior_sd,
+    split_metric,
+)
+
+NAMES = [
+    "ttft", "ttfr", "ttfb", "e2e", "itl", "tpot", "chunk_gap_max", "output_tps", "queue_delay",
+    "connect", "input_tokens", "output_tokens", "reasoning_tokens", "cached_share", "cost_usd",
+    "error_rate", "goodput",
+]  # fmt: skip
+
+
+def test_the_catalogue_holds_the_metrics_of_the_policy_reference_and_no_others() -> None:
+    assert list(CATALOGUE) == NAMES
+    assert all(name == metric.name for name, metric in CATALOGUE.items())
+    assert all(metric.definition and metric.title for metric in CATALOGUE.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ttft.p95", ("ttft", "p95")),
+        ("ttft", ("ttft", "typ")),
+        ("output_tps", ("output_tps", "typ")),
+        ("cost_usd", ("cost_usd", "mean")),
+        ("output_tokens", ("output_tokens", "mean")),
+        ("cached_share", ("cached_share", "mean")),
+        ("error_rate", ("error_rate", "")),
+        ("goodput", ("goodput", "")),
+        ("e2e.max", ("e2e", "max")),
+    ],
+)
+def test_a_rule_names_metric_and_statistic_or_leaves_it_to_the_metric(text, expected) -> None:
+    assert split_metric(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("tftt", "there is no metric 'tftt'; did you mean 'ttft'?"),
+        ("TTFT.p95", "there is no metric 'TTFT'; did you mean 'ttft'?"),
+        ("ttft.p59", "ttft has no statistic 'p59'; did you mean 'p99'?"),
+        ("ttft.", "ttft has no statistic ''; there are typ, mean, p50, p90, p95, p99, max"),
+        ("error_rate.p95", "error_rate takes no statistic: write 'error_rate'"),
+        ("goodput.", "goodput takes no statistic: write 'goodput'"),
+    ],
+)
+def test_a_wrong_name_says_what_was_meant(text, message) -> None:
+    with pytest.raises(ValueError) as caught:
+        split_metric(text)
+    assert str(caught.value) == message
+
+
+def test_a_metric_that_resembles_nothing_lists_them_all() -> None:
+    with pytest.raises(ValueError, match=r"there are ttft, ttfr, .*goodput$"):
+        split_metric("zzz")
+
+
+def test_directions_and_kinds_follow_from_the_metric() -> None:
+    higher = {name for name, metric in CATALOGUE.items() if metric.better == "higher"}
+    assert higher == {"output_tps", "cached_share", "goodput"}
+    assert check_kind("goodput", "") == check_kind("error_rate", "") == "error_rate"
+    assert {check_kind("ttft", word) for word in STATISTICS} == set(STATISTICS)
+    assert set(STATISTICS) >= ABSOLUTE_ONLY
+
+
+@pytest.mark.parametrize(
+    ("metric", "statistic", "hosted", "own"),
+    [
+        ("ttft", "typ", 1.0, 0.25),
+        ("itl", "typ", 0.75, 0.15),
+        ("e2e", "typ", 0.75, 0.20),
+        ("cost_usd", "mean", 0.10, 0.10),
+        ("ttft", "p95", None, None),
+        ("e2e", "mean", None, None),
+        ("output_tokens", "mean", None, None),
+        ("error_rate", "", None, None),
+    ],
+)
+def test_default_margins_of_history_are_those_of_the_reference(
+    metric, statistic, hosted, own
+) -> None:
+    assert default_drift(metric, statistic, "hosted") == hosted
+    assert default_drift(metric, statistic, "simulated") == hosted
+    assert default_drift(metric, statistic, "self-hosted") == own
+
+
+@pytest.mark.parametrize(
+    ("metric", "hosted", "own"),
+    [
+        ("ttft", 0.17, 0.045),
+        ("ttfr", 0.17, 0.045),
+        ("itl", 0.14, 0.04),
+        ("e2e", 0.14, 0.04),
+        ("output_tps", 0.14, 0.04),
+        ("cost_usd", 0.02, 0.02),
+        ("output_tokens", 0.02, 0.02),
+    ],
+)
+def test_prior_spreads_are_those_of_the_reference(metric, hosted, own) -> None:
+    assert prior_sd(metric, "hosted") == hosted
+    assert prior_sd(metric, "simulated") == hosted
+    assert prior_sd(metric, "self-hosted") == own
+
+
+def test_the_catalogue_is_light() -> None:
+    code = "import sys, lens_gate.metrics.catalogue; print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_every_metric_has_a_prior() -> None:
+    assert all(prior_sd(name, "hosted") > 0 for name in CATALOGUE)

@@ -1,0 +1,110 @@
+from decimal import Decimal
+
+import pytest
+
+from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.metrics.pricing import resolve
+from lens_gate.metrics.summary import price_remarks, remarks, statistics, stored_statistics
+from lens_gate.records.baseline import Baseline
+from lens_gate.records.exchange import Usage
+from lens_gate.records.plan import Fingerprint
+
+
+def baseline(values, censored=()) -> Baseline:
+    rows = len(next(iter(values.values()), ()))
+    return Baseline(
+        scenario="chat",
+        target="mini",
+        created="20261121T021500Z",
+        commit="",
+        policy="demo",
+        run_id="r",
+        models=(),
+        fingerprint=Fingerprint(fixed={}, compared={}),
+        prompt_ids=tuple(f"p{i}" for i in range(rows)),
+        values=values,
+        censored=censored,
+        failures={},
+        spent_usd=0,
+        environment={},
+    )
+
+
+def test_statistics_of_the_measured_requests_by_metric(sample, marks) -> None:
+    samples = [
+        sample(seq=i, marks=marks(sent=0, first_text=ms, done=ms))
+        for i, ms in enumerate((100, 200, 300))
+    ]
+    found = statistics([*samples, sample(seq=9, phase="warmup")])
+    assert list(found) == [name for name in CATALOGUE if name in found]
+    ttft = found["ttft"]
+    assert (ttft.n, ttft.censored) == (3, 0)
+    assert (ttft.mean, ttft.p50, ttft.max) == pytest.approx((0.2, 0.2, 0.3))
+    assert 0.1 < ttft.typ < 0.3
+    assert found["cost_usd"].mean == pytest.approx(0.004)
+    assert "connect" not in found
+
+
+def test_timeouts_stand_at_their_limit_and_are_counted(sample) -> None:
+    found = statistics([sample(), sample(seq=1, failure="timeout", limit_s=120.0)])
+    assert (found["e2e"].n, found["e2e"].censored, found["e2e"].max) == (2, 1, 120.0)
+    assert (found["cost_usd"].n, found["cost_usd"].censored) == (1, 0)
+
+
+def test_no_requests_no_statistics() -> None:
+    assert statistics([]) == {}
+    assert stored_statistics(baseline({})) == {}
+
+
+def test_a_stored_run_has_the_same_statistics() -> None:
+    found = stored_statistics(
+        baseline({"e2e": (0.1, 120.0, 0.3), "cost_usd": (0.1, None, 0.3)}, censored=(1,))
+    )
+    assert (found["e2e"].n, found["e2e"].censored, found["e2e"].p50) == (3, 1, 0.3)
+    assert (found["cost_usd"].n, found["cost_usd"].censored) == (2, 0)
+
+
+def test_a_stored_metric_that_this_version_does_not_know_is_left_out() -> None:
+    assert list(stored_statistics(baseline({"shininess": (1.0,), "e2e": (1.0,)}))) == ["e2e"]
+
+
+def test_nothing_is_remarked_on_an_ordinary_run(sample) -> None:
+    assert remarks([sample(), sample(seq=1, failure="empty", usage=None)]) == ()
+
+
+def test_estimated_tokens_are_remarked_on_and_stay_out_of_the_table(sample) -> None:
+    guess = Usage(input_total=20, output_total=40, source="estimated")
+    samples = [sample(usage=guess), sample(seq=1, usage=guess)]
+    assert "output_tokens" not in statistics(samples)
+    assert remarks(samples) == (
+        "tokens of 2 requests are estimated (about 40 a request): shown here, never judged",
+    )
+
+
+def test_missing_usage_and_undefined_itl_are_counted(sample) -> None:
+    one_token = Usage(input_total=20, output_total=1)
+    assert remarks([sample(usage=None), sample(seq=1, usage=one_token), sample(seq=2)]) == (
+        "1 request came without usage: no tokens, no cost, no itl",
+        "itl leaves out 1 request: a single token, or all of it at one moment",
+    )
+
+
+def test_what_bills_rest_on_is_told_with_its_count(sample) -> None:
+    prices = resolve(
+        "groq", "llama-3.3-70b-versatile", None, simulated=False, request_usd=Decimal(0)
+    )
+    known = {"model": "llama-3.3-70b-versatile"}
+    guess = Usage(input_total=9, output_total=9, source="estimated")
+    samples = [
+        sample(seq=0, **known),
+        sample(seq=1, **known, service_tier="flex"),
+        sample(seq=2, **known, service_tier="flex"),
+        sample(seq=3, **known, usage=Usage(input_total=1, output_total=1, cache_read=2)),
+        sample(seq=4, **known, usage=None),
+        sample(seq=5, **known, usage=guess),
+    ]
+    assert price_remarks(prices, samples[:1]) == ()
+    assert price_remarks(prices, samples) == (
+        "no price for service tier 'flex': the standard price is used (2 requests)",
+        "usage contradicts itself: a part is larger than its total (1 request)",
+    )
