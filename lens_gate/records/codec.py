@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 from lens_gate.records.json_types import Json
 
 T = TypeVar("T")
+_MOST_DIGITS = 30
 
 
 class CodecError(ValueError):
@@ -114,14 +115,25 @@ def _decode_union(args: tuple[Any, ...], value: object, path: str) -> object:
 
 def _decode_scalar(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # an annotation is any object
     if kind is Decimal and isinstance(value, str):
-        try:
-            return Decimal(value)
-        except InvalidOperation:
-            raise CodecError(f"{path}: {value!r} is no amount") from None
+        return _decode_amount(value, path)
     if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise CodecError(f"{path}: a number beyond all measure") from None
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind in (str, bool) and isinstance(value, kind):
         return value
     raise CodecError(f"{path}: {value!r} is no {getattr(kind, '__name__', kind)}")
+
+
+def _decode_amount(text: str, path: str) -> Decimal:
+    """An amount of money. Foreign files may hold NaN, or exponents that would fill the memory."""
+    try:
+        amount = Decimal(text)
+    except InvalidOperation:
+        raise CodecError(f"{path}: {text[:40]!r} is no amount") from None
+    if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
+        raise CodecError(f"{path}: {text[:40]!r} is no amount")
+    return amount

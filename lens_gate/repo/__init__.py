@@ -1,0 +1,62 @@
+"""The repository that a gate runs in: commits and files as git holds them, and stored baselines.
+
+Reading goes through git objects and touches neither the work tree nor the index, runs no hook, no
+filter and no text conversion. Only ``write_baseline`` and ``prune`` change files, and only those of
+baselines. All git commands start in ``command``; GitPython is imported when the first one runs.
+"""
+
+from lens_gate.repo.baseline_file import decode_baseline, encode_baseline
+from lens_gate.repo.baselines import (
+    StoredBaseline,
+    StoredPath,
+    baselines_at,
+    baselines_in_worktree,
+    list_at,
+    list_in_worktree,
+    prune,
+    write_baseline,
+)
+from lens_gate.repo.history import Tip, fetch_commit, merge_base, target_tip
+from lens_gate.repo.objects import (
+    Repository,
+    blob_reader,
+    changed_files,
+    current_branch,
+    head_commit,
+    is_detached,
+    is_dirty,
+    is_shallow,
+    list_blobs,
+    open_repository,
+    read_blob,
+    resolve,
+)
+
+__all__ = [
+    "Repository",
+    "StoredBaseline",
+    "StoredPath",
+    "Tip",
+    "baselines_at",
+    "baselines_in_worktree",
+    "blob_reader",
+    "changed_files",
+    "current_branch",
+    "decode_baseline",
+    "encode_baseline",
+    "fetch_commit",
+    "head_commit",
+    "is_detached",
+    "is_dirty",
+    "is_shallow",
+    "list_at",
+    "list_blobs",
+    "list_in_worktree",
+    "merge_base",
+    "open_repository",
+    "prune",
+    "read_blob",
+    "resolve",
+    "target_tip",
+    "write_baseline",
+]
