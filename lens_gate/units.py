@@ -8,10 +8,10 @@ import re
 from decimal import Decimal, InvalidOperation
 
 _NUMBER = r"(\d+(?:\.\d+)?)"
-_DURATION = re.compile(rf"{_NUMBER}\s*(us|ms|s|m|h|d)")
+_DURATION = re.compile(rf"{_NUMBER}\s*(us|ms|s|m|h|d)", re.ASCII)
 _DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_SHARE = re.compile(rf"{_NUMBER}\s*%")
-_SIZE = re.compile(rf"{_NUMBER}\s*(B|KiB|MiB|GiB)")
+_SHARE = re.compile(rf"{_NUMBER}\s*%", re.ASCII)
+_SIZE = re.compile(rf"{_NUMBER}\s*(B|KiB|MiB|GiB)", re.ASCII)
 _SIZE_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 

@@ -61,7 +61,8 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def _decode(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # an annotation is any object
-    if kind is Any or kind is Json or kind is object:
+    # Json refers to itself by name, which reaches us as a forward reference: any JSON value.
+    if kind is Any or isinstance(kind, typing.ForwardRef):
         return value
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _decode_record(kind, value, path)

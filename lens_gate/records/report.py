@@ -65,6 +65,10 @@ class Statistics:
     p99: float
     max: float
 
+    def named(self, statistic: str) -> float:
+        """The value of the statistic of this name (``typ``, ``mean``, ``p95``, ``max``)."""
+        return float(getattr(self, statistic))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellReport:

@@ -1,0 +1,249 @@
+"""What a simulated provider does, as plain records.
+
+Times are seconds, shares are fractions, spreads are standard deviations of the natural logarithm.
+Every time here is what the server would take at ``time_scale`` 1.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+DialectName = Literal["openai", "anthropic"]
+ProfileName = Literal["steady", "hosted", "selfhost"]
+FaultKind = Literal[
+    "status",
+    "error_event",
+    "stall",
+    "cut",
+    "truncated",
+    "empty_200",
+    "no_usage",
+    "no_finish",
+    "comments",
+    "slow_headers",
+    "not_streamed",
+]
+LineEnd = Literal["lf", "crlf", "cr"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """How a time is drawn for each request: ``log X = log(median) + AR(1) noise + slow mode``.
+
+    The noise has standard deviation ``sigma`` and correlates by ``rho`` from one request to the
+    next. With chance ``slow_rate`` a request falls into the slow mode and takes
+    ``slow_min + Exp(slow_mean)`` more on the log scale. ``median_s`` is the median of the requests
+    that do not. All spreads zero: a fixed time.
+    """
+
+    median_s: float
+    sigma: float = 0.0
+    rho: float = 0.0
+    slow_rate: float = 0.0
+    slow_min: float = 0.0
+    slow_mean: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gaps:
+    """Time for each token: ``times`` draws one value for a request, ``jitter`` spreads its gaps.
+
+    A single gap is the request's value times a log-normal factor of mean 1 whose log has the
+    standard deviation ``jitter``.
+    """
+
+    times: Times
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """A number of tokens, log-normal, rounded, at least 1 (at least 0 where the median is 0)."""
+
+    median: float
+    sigma: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasoning:
+    """Tokens thought before the answer; ``streamed`` sends them, else they are silent time.
+
+    ``field`` is the delta's field in the OpenAI dialect (servers differ).
+    """
+
+    tokens: Tokens
+    streamed: bool = False
+    field: Literal["reasoning_content", "reasoning"] = "reasoning_content"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputTokens:
+    """How a prompt is counted: ``ceil(UTF-8 bytes / bytes_per_token)`` + ``per_message`` each."""
+
+    bytes_per_token: float = 4.0
+    per_message: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunShift:
+    """Spread between processes: one factor for each is drawn from the seed when it starts."""
+
+    ttft: float = 0.0
+    gap: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """From ``after_s`` on, both times are multiplied by ``factor``."""
+
+    after_s: float
+    factor: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """Relative change for each minute, compounded, and at most one step."""
+
+    ttft: float = 0.0
+    gap: float = 0.0
+    step: Step | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptCache:
+    """Prefixes of earlier prompts are remembered; see ``prompt_cache`` in the schema."""
+
+    min_tokens: int = 1024
+    step_tokens: int = 128
+    hit_speedup: float = 4.0
+    report_writes: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Whether usage is reported, and by what factor it lies about tokens (1: it does not)."""
+
+    reported: bool = True
+    factor: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framing:
+    """How events are written: line ends, and whether a space follows ``data:``."""
+
+    line_end: LineEnd = "lf"
+    space: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """Requests and tokens a minute of real time; ``None``: not limited."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConcurrencyLimit:
+    """Most requests answered at once; further ones wait in line or are refused with 429."""
+
+    requests: int
+    beyond: Literal["queue", "reject"] = "queue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something that goes wrong with some requests.
+
+    Exactly one of ``every`` (request numbers N, 2N, ...), ``rate`` (a share, drawn from the
+    seed) and ``at`` (request numbers from 1) says with which. The other fields belong to the
+    kinds that the schema names.
+    """
+
+    kind: FaultKind
+    every: int | None = None
+    rate: float | None = None
+    at: tuple[int, ...] | None = None
+    status: int = 500
+    retry_after: str | None = None
+    retry_after_ms: str | None = None
+    body: str | None = None
+    error_type: str | None = None
+    code: str | None = None
+    message: str | None = None
+    after_chunks: int = 0
+    for_s: float = 0.0
+    delay_s: float = 0.0
+    how: Literal["close", "reset"] = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """Everything that a simulated provider does.
+
+    ``headers_delay_s``: ``None`` sends the headers together with the first token.
+    ``role_lead_s``: ``None`` sends the opening event straight after the headers, a number that long
+    before the first token. ``keepalive_s``: the interval of keep-alives, ``None`` for none.
+    ``model``: the model id that answers report; ``None`` echoes the request's.
+    """
+
+    dialect: DialectName
+    profile: ProfileName
+    ttft: Times
+    gap: Gaps
+    output_tokens: Tokens
+    run_shift: RunShift
+    model: str | None = None
+    reasoning: Reasoning | None = None
+    input_tokens: InputTokens = InputTokens()
+    tokens_per_chunk: int = 1
+    drift: Drift = Drift()
+    time_scale: float = 1.0
+    headers_delay_s: float | None = 0.0
+    role_lead_s: float | None = None
+    keepalive_s: float | None = None
+    prompt_cache: PromptCache | None = None
+    usage: Usage = Usage()
+    ignore_token_limit: bool = False
+    framing: Framing = Framing()
+    rate_limit: RateLimit | None = None
+    concurrency_limit: ConcurrencyLimit | None = None
+    faults: tuple[Fault, ...] = ()
+    api_key: str | None = field(default=None, repr=False)
+    api_key_env: str | None = None
+
+
+# statistics.md section 2 of the project's references, fitted to ten months of 13 hosted models and
+# (selfhost) to nightly runs of a self-hosted server.
+PROFILES: dict[ProfileName, Behaviour] = {
+    "steady": Behaviour(
+        dialect="openai",
+        profile="steady",
+        ttft=Times(median_s=0.4),
+        gap=Gaps(times=Times(median_s=0.02)),
+        output_tokens=Tokens(median=100),
+        run_shift=RunShift(),
+    ),
+    "hosted": Behaviour(
+        dialect="openai",
+        profile="hosted",
+        ttft=Times(
+            median_s=0.4, sigma=0.333, rho=0.05, slow_rate=0.132, slow_min=0.30, slow_mean=0.41
+        ),
+        gap=Gaps(
+            times=Times(
+                median_s=0.02, sigma=0.241, rho=0.20, slow_rate=0.047, slow_min=0.40, slow_mean=0.22
+            ),
+            jitter=0.1,
+        ),
+        output_tokens=Tokens(median=100, sigma=0.13),
+        run_shift=RunShift(ttft=0.18, gap=0.14),
+    ),
+    "selfhost": Behaviour(
+        dialect="openai",
+        profile="selfhost",
+        ttft=Times(median_s=0.08, sigma=0.20, rho=0.05),
+        gap=Gaps(times=Times(median_s=0.012, sigma=0.06, rho=0.20), jitter=0.05),
+        output_tokens=Tokens(median=100, sigma=0.13),
+        run_shift=RunShift(ttft=0.04, gap=0.04),
+    ),
+}
