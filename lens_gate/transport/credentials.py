@@ -1,0 +1,197 @@
+"""Keys: where they come from, how they are kept, and how they enter a request."""
+
+import re
+import stat
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NoReturn, final
+
+from lens_gate.errors import LensError
+from lens_gate.records.exchange import AuthScheme
+from lens_gate.records.policy import KeySource
+
+_COMMAND_TIMEOUT_S: Final = 30.0
+_MAX_KEY_BYTES: Final = 64 * 1024
+_HEADERS: Final[Mapping[AuthScheme, tuple[str, str]]] = {
+    "bearer": ("Authorization", "Bearer "),
+    "x-api-key": ("x-api-key", ""),
+    "api-key": ("api-key", ""),
+}
+# What can stand in a header's value: anything else ends the header or never arrives (RFC 9110 5.5).
+_USABLE: Final = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
+
+
+@final
+class Secret:
+    """A value that shows itself only to who asks for it by ``reveal()``.
+
+    ``repr``, ``str`` and formatting hide it, pickling and the JSON codec refuse it.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The value itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return format(repr(self), format_spec)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret can't be pickled")
+
+    def __copy__(self) -> "Secret":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Secret":
+        return self
+
+
+def resolve_key(
+    source: KeySource,
+    *,
+    environ: Mapping[str, str],
+    read_file: Callable[[str], str],
+    run_command: Callable[[Sequence[str]], str],
+    provider_env: str | None,
+    needed: bool = True,
+) -> Secret | None:
+    """Fetch a target's key from where the trusted policy says that it is.
+
+    Args:
+        source: What the policy says; with nothing set, the provider's customary variable is used.
+        environ: The environment.
+        read_file: Gives the text of a file: ``read_key_file``, or a test's own.
+        run_command: Gives what a command prints: ``run_key_command``, or a test's own.
+        provider_env: The provider's customary variable, ``None`` where it has none.
+        needed: Whether the provider refuses requests without a key. It only matters where the
+            policy names no source: a source that it names must give a key.
+
+    Returns:
+        The key; ``None`` where none is named, found or needed.
+
+    Raises:
+        LensError: there is no key where one must be, or it can't stand in a header (exit code 2).
+    """
+    if source.file is not None:
+        return _checked(read_file(source.file), f"the file {source.file!r}")
+    if source.command is not None:
+        return _checked(run_command(source.command), f"the command {source.command[0]!r}")
+    name = source.env or provider_env
+    if name is None:
+        if needed:
+            raise LensError(
+                "no key: the policy names none, and the provider has no customary variable",
+                "name the variable that holds it: `api_key_env: NAME`",
+            )
+        return None
+    value = environ.get(name, "")
+    if not value.strip():
+        if source.env is None and not needed:
+            return None
+        state = "is empty" if name in environ else "is not set"
+        raise LensError(f"no key: the environment variable {name} {state}", _env_hint(name))
+    return _checked(value, f"the environment variable {name}")
+
+
+def authorise(
+    headers: Mapping[str, str], scheme: AuthScheme, secret: Secret | str | None
+) -> dict[str, str]:
+    """The headers with the key in the place where ``scheme`` has it, instead of any there before.
+
+    Without a secret, or by scheme ``none``, they are as given: an endpoint may need no key.
+
+    Raises:
+        LensError: the key has characters that no header can carry.
+    """
+    if scheme == "none" or secret is None:
+        return dict(headers)
+    name, prefix = _HEADERS[scheme]
+    value = secret.reveal() if isinstance(secret, Secret) else secret
+    if _USABLE.fullmatch(value) is None:
+        raise LensError(*_unusable("the key"))
+    kept = {k: v for k, v in headers.items() if k.lower() != name.lower()}
+    return kept | {name: prefix + value}
+
+
+def read_key_file(path: str) -> str:
+    """The text of a file that holds nothing but a key.
+
+    Raises:
+        LensError: no regular file of at most 64 KiB that can be read.
+    """
+    try:
+        info = Path(path).stat()
+        if not stat.S_ISREG(info.st_mode) or info.st_size > _MAX_KEY_BYTES:
+            raise LensError(
+                f"no key: {path!r} is not a small regular file",
+                "`api_key_file` names a file that holds nothing but the key",
+            )
+        return Path(path).read_bytes().decode("utf-8", "replace")
+    except OSError as error:
+        raise LensError(
+            f"no key: {path!r} can't be read: {error.strerror or error}",
+            "write the key into that file, or change `api_key_file`",
+        ) from None
+
+
+def run_key_command(argv: Sequence[str], *, timeout_s: float = _COMMAND_TIMEOUT_S) -> str:
+    """What a command prints, run without a shell and without input.
+
+    Its output and its complaints are shown nowhere: either may hold the key.
+
+    Raises:
+        LensError: it can't be started, fails, or takes longer than ``timeout_s`` seconds.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603  # argv of the trusted policy, no shell
+            list(argv),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        problem = f"did not end within {timeout_s:g} s"
+    except OSError as error:
+        problem = f"can't be started: {error.strerror or error}"
+    else:
+        if done.returncode == 0:
+            return done.stdout[:_MAX_KEY_BYTES].decode("utf-8", "replace")
+        problem = f"ended with exit code {done.returncode}"
+    raise LensError(
+        f"no key: the command {argv[0]!r} {problem}",
+        "run it by hand: `api_key_command` must print the key, and nothing else",
+    ) from None
+
+
+def _checked(text: str, where: str) -> Secret:
+    value = text.strip()
+    if not value:
+        raise LensError(f"no key: {where} gives nothing", "it must hold the key, and nothing else")
+    if _USABLE.fullmatch(value) is None:
+        raise LensError(*_unusable(f"the key from {where}"))
+    return Secret(value)
+
+
+def _unusable(what: str) -> tuple[str, str]:
+    return (
+        f"{what} has characters that no HTTP header can carry",
+        "a key is one line of printable ASCII: look for a line break or a typographic quote",
+    )
+
+
+def _env_hint(name: str) -> str:
+    return (
+        f"set it (locally `export {name}=...`; in CI a secret handed to the job as `env:`), "
+        "or name another source in the policy (`api_key_env`, `api_key_file`, `api_key_command`)"
+    )
