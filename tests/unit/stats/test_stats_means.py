@@ -1,0 +1,108 @@
+"""Means on the logarithm."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lens_gate.stats.means import (
+    SE_FLOOR,
+    log_mean_se,
+    mean_above_p,
+    mean_interval,
+    paired_log_ratio,
+)
+
+positive = st.lists(st.floats(0.01, 1e4), min_size=2, max_size=40)
+
+
+@settings(deadline=None)
+@given(positive)
+def test_log_mean_and_its_error_by_hand(x):
+    log_mean, se = log_mean_se(x)
+    assert log_mean == pytest.approx(math.log(np.mean(x)), abs=1e-12)
+    assert se == pytest.approx(scipy.stats.sem(x) / np.mean(x), abs=1e-12)
+
+
+@settings(deadline=None)
+@given(positive, st.floats(0.1, 100))
+def test_unit_does_not_matter(x, factor):
+    log_mean, se = log_mean_se(x)
+    scaled = log_mean_se([factor * value for value in x])
+    assert scaled == pytest.approx((log_mean + math.log(factor), se), abs=1e-9)
+
+
+def test_paired_ratio_by_hand():
+    head, base = [2.0, 4.0, 6.0], [1.0, 2.0, 3.0]
+    # Each pair has the same ratio: nothing varies.
+    assert paired_log_ratio(head, base) == (pytest.approx(math.log(2)), pytest.approx(0.0), 2)
+    estimate, se, df = paired_log_ratio([1.0, 3.0], [2.0, 2.0])
+    # Relative differences -0.5 and 0.5: s.d. 0.7071, over the root of 2.
+    assert (estimate, df) == (0.0, 1)
+    assert se == pytest.approx(0.5)
+
+
+def test_paired_ratio_error_is_the_true_spread_and_the_unpaired_is_not():
+    """The mutation: errors of two means added as if the arms were independent."""
+    rng = np.random.default_rng(6)
+    found, paired, unpaired = [], [], []
+    for _ in range(600):
+        size = rng.lognormal(sigma=0.8, size=60)
+        head, base = (size * rng.lognormal(sigma=0.15, size=60) for _ in range(2))
+        estimate, se, _ = paired_log_ratio(head, base)
+        found.append(estimate)
+        paired.append(se)
+        unpaired.append(math.hypot(log_mean_se(head)[1], log_mean_se(base)[1]))
+    assert np.mean(paired) == pytest.approx(np.std(found), rel=0.1)
+    assert np.mean(unpaired) > 3 * np.std(found)
+
+
+def test_zero_means():
+    assert log_mean_se([0.0, 0.0]) == (-math.inf, 0.0)
+    assert paired_log_ratio([0.0, 0.0], [0.0, 0.0]) == (0.0, 0.0, 1)
+    assert paired_log_ratio([1.0, 1.0], [0.0, 0.0])[0] == math.inf
+    assert paired_log_ratio([0.0, 0.0], [1.0, 1.0])[0] == -math.inf
+    assert mean_interval([0.0, 0.0]) == (0.0, 0.0)
+    assert mean_above_p([0.0, 0.0], 0.0) == 1.0
+    assert mean_above_p([1.0, 1.0], 0.0) == 0.0
+
+
+def test_a_single_value_shows_nothing():
+    assert log_mean_se([2.0]) == (math.log(2), math.inf)
+    assert paired_log_ratio([2.0], [1.0]) == (math.log(2), math.inf, 0)
+    assert mean_interval([2.0]) == (0.0, math.inf)
+    assert mean_above_p([2.0], 1e-9) == 1.0
+
+
+def test_what_has_no_log_mean_is_refused():
+    with pytest.raises(ValueError, match="no values"):
+        log_mean_se([])
+    with pytest.raises(ValueError, match="no values"):
+        paired_log_ratio([], [])
+    with pytest.raises(ValueError, match="at least 0"):
+        log_mean_se([-1.0, 0.5])
+    with pytest.raises(ValueError, match="at least 0"):
+        mean_above_p([1.0, 2.0], -1.0)
+    with pytest.raises(ValueError, match="one length"):
+        paired_log_ratio([1.0], [1.0, 2.0])
+
+
+def test_constants_are_tested_with_the_floor():
+    low, high = mean_interval([5.0] * 9)
+    half = scipy.stats.t.ppf(0.95, 8) * SE_FLOOR
+    assert (low, high) == pytest.approx((5 * math.exp(-half), 5 * math.exp(half)))
+    assert mean_above_p([5.0] * 9, 5.0) == pytest.approx(0.5)
+    assert mean_above_p([5.0] * 9, 4.9) < 1e-6
+
+
+@settings(deadline=None)
+@given(positive, st.floats(0.01, 1e4), st.sampled_from([0.8, 0.9]))
+def test_interval_holds_what_the_test_keeps(x, limit, level):
+    low, high = mean_interval(x, level)
+    assert low <= np.mean(x) * (1 + 1e-12)
+    assert high >= np.mean(x) * (1 - 1e-12)
+    if abs(math.log(low / limit)) > 1e-6:
+        assert (low > limit) == (mean_above_p(x, limit) < (1 - level) / 2)
