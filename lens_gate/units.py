@@ -98,6 +98,24 @@ def format_share(fraction: float, *, signed: bool = False) -> str:
     return f"{'+' if signed and not text.startswith('-') else ''}{text} %"
 
 
+def format_amount(amount: float, unit: str) -> str:
+    """A metric's value in its unit, three digits: ``412 ms``, ``$0.000123``, ``151 tokens``.
+
+    ``unit`` is a word of the catalogue (``s tokens usd share tokens/s``); a number without one
+    (the empty word) is written bare.
+    """
+    if unit == "s":
+        return format_duration(amount)
+    if unit == "share":
+        return format_share(amount)
+    if unit == "usd":
+        # Three digits below a dollar; the exponent's own text says how many places that takes.
+        places = 2 if abs(amount) >= 1 or amount == 0 else 2 - int(f"{amount:e}".partition("e")[2])
+        return f"${amount:.{places}f}"
+    digits = f"{amount:.0f}" if abs(amount) >= 99.5 else f"{amount:.3g}"
+    return " ".join(filter(None, (digits, {"tokens/s": "tok/s"}.get(unit, unit))))
+
+
 def _three_digits(value: float) -> str:
     if value == 0:
         return "0"

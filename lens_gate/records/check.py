@@ -42,12 +42,15 @@ class Arm:
 class Check:
     """One limit of one rule in one cell: the unit of testing. It has a ``margin`` or a ``limit``.
 
-    ``margin``: relative, the change that the rule tolerates (0.2 is +20 %). ``limit``: absolute.
+    ``margin``: relative, the change that the rule tolerates (0.2 is +20 %); for an error rate the
+    added share (0.02 is two points more). ``limit``: absolute.
     ``base``: one arm is a duet's control; a sequence of arms is a history, oldest first.
     ``run_sd``: prior run-to-run standard deviation on the log scale. ``fraction``: the share of the
     error budget that this look may use. ``better``: whether less or more of the metric is better.
     ``final``: this is the cell's last look (absolute checks pass only there).
     ``shown``: an absolute pass needs the bound, not only the estimate, within the limit.
+    ``unit`` and ``bad`` only word the reason: the unit of the values (``s tokens usd share``), and
+    what a request that an ``error_rate`` counts as an error has done.
     """
 
     id: str
@@ -62,6 +65,8 @@ class Check:
     better: Literal["lower", "higher"] = "lower"
     final: bool = True
     shown: bool = False
+    unit: str = ""
+    bad: str = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,9 +74,10 @@ class Verdict:
     """The answer to a check.
 
     Relative: ``estimate``, ``low`` and ``high`` are changes of the head against the base as
-    fractions (0.2: a fifth more). Absolute: they are in the metric's unit. ``low`` and ``high`` are
-    the ends of a two-sided 90 % interval: each end is a one-sided 95 % bound. ``n`` is the number
-    of usable head requests (duet: pairs), ``base_n`` the number of baseline runs (or pairs).
+    fractions (0.2: a fifth more), for an error rate added shares. Absolute: they are in the
+    metric's unit. ``low`` and ``high`` are the ends of a two-sided 90 % interval, so that each is a
+    one-sided 95 % bound; ``None`` is no bound. ``n`` is the number of usable head requests (duet:
+    pairs), ``base_n`` the number of baseline runs (or pairs).
     ``p_worse`` is key 1 (unchanged would look like this), ``p_margin`` key 2, ``p_within`` the pass
     test; ``None`` where the check has none. ``reason`` is the deciding inequality in words.
     ``detectable`` is the smallest change that could have been shown, where inconclusive.

@@ -18,7 +18,7 @@ class RunHeader:
     """The first line of a journal: everything that was settled before the first request.
 
     ``created`` is UTC, ``20261121T021500Z``. ``commit`` is the commit whose content was sent.
-    ``environment`` holds the client's side: program and Python version, platform, runner, clock.
+    ``environment`` holds the client's side: versions of program and Python, platform, event loop.
     """
 
     run_id: str

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from lens_gate.errors import InputError, Problem
 from lens_gate.units import (
+    format_amount,
     format_duration,
     format_share,
     format_usd,
@@ -128,6 +129,24 @@ def test_money_is_written(amount, text):
 )
 def test_shares_are_written(fraction, signed, text):
     assert format_share(fraction, signed=signed) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "unit", "text"),
+    [
+        (0.412, "s", "412 ms"),
+        (0.02, "share", "2 %"),
+        (0.000123456, "usd", "$0.000123"),
+        (12.3456, "usd", "$12.35"),
+        (0, "usd", "$0.00"),
+        (150.6, "tokens", "151 tokens"),
+        (60.74, "tokens/s", "60.7 tok/s"),
+        (1.6234, "", "1.62"),
+        (1234.5, "", "1234"),
+    ],
+)
+def test_amounts_are_written_in_their_unit(amount, unit, text):
+    assert format_amount(amount, unit) == text
 
 
 @given(st.floats(1e-6, 1e5))

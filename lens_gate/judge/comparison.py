@@ -1,0 +1,211 @@
+"""From a run and the stored runs before it to checks, and from their verdicts to rows.
+
+A rule has one check for each limit in each of its cells. The family of the gating checks is counted
+from the policy alone, so that a cell without data does not make the others' tests easier.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lens_gate.judge.decide import decide
+from lens_gate.metrics.arms import head_arm, stored_arm
+from lens_gate.metrics.catalogue import (
+    CATALOGUE,
+    TargetKind,
+    check_kind,
+    default_drift,
+    prior_sd,
+)
+from lens_gate.records.baseline import Baseline
+from lens_gate.records.check import Check, Verdict
+from lens_gate.records.policy import Policy, Rule, Scenario
+from lens_gate.records.report import Row
+from lens_gate.records.sample import Sample
+
+_SHARES = {"error_rate", "goodput"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellData:
+    """What there is to judge a cell by.
+
+    ``samples`` are the head's measured requests. ``stored`` are the comparable runs, oldest first.
+    ``incomparable`` says why stored runs that exist do not compare. ``starved`` says what ended the
+    cell before its first allowed look (fewer requests than ``samples.min``), or is empty.
+    """
+
+    kind: TargetKind
+    samples: Sequence[Sample]
+    stored: Sequence[Baseline]
+    incomparable: str
+    starved: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    row: Row
+    check: Check | None
+
+
+def judge_run(
+    policy: Policy, cells: Mapping[str, CellData], *, relative: bool, seed: int
+) -> tuple[Row, ...]:
+    """The rows of every rule of the policy, in its order.
+
+    ``cells`` is by ``scenario/target``; a cell that is not there was not measured. ``relative``
+    is whether limits against history apply (``compare`` is not ``none``).
+    """
+    questions = [
+        question
+        for scenario in policy.scenarios.values()
+        for rule in scenario.rules
+        for target in rule.targets
+        for question in _questions(
+            scenario, rule, target, cells.get(f"{scenario.key}/{target}"), relative=relative
+        )
+    ]
+    verdicts: dict[str, Verdict] = {}
+    for gating in (True, False):
+        family = [q for q in questions if q.row.gating is gating]
+        checks = [q.check for q in family if q.check is not None]
+        for verdict in decide(
+            checks, confidence=policy.confidence, family=max(1, len(family)), seed=seed
+        ):
+            verdicts[verdict.id] = verdict
+    return tuple(
+        replace(q.row, verdict=verdicts[q.check.id]) if q.check else q.row for q in questions
+    )
+
+
+def family_size(rows: Iterable[Row]) -> int:
+    """G: how many gating checks share the error budget."""
+    return sum(row.gating for row in rows)
+
+
+def _questions(
+    scenario: Scenario, rule: Rule, target: str, data: CellData | None, *, relative: bool
+) -> Iterable[_Question]:
+    if rule.max is not None:
+        yield _absolute(scenario, rule, target, data, rule.max, "max")
+    if rule.min is not None:
+        yield _absolute(scenario, rule, target, data, rule.min, "min")
+    if rule.relative and relative:
+        yield _relative(scenario, rule, target, data)
+
+
+def _absolute(  # a limit in a cell is named by all of these
+    scenario: Scenario,
+    rule: Rule,
+    target: str,
+    data: CellData | None,
+    limit: float,
+    which: Literal["max", "min"],
+) -> _Question:
+    row = _row(scenario, rule, target, f"absolute-{which}", kind="absolute")
+    blocked = _blocked(data)
+    if blocked or data is None:
+        return _Question(row=_no_data(row, blocked, limit=limit), check=None)
+    check = Check(
+        row.verdict.id,
+        check_kind(rule.metric, rule.statistic),
+        # Goodput is the share of requests that meet every objective; its complement is tested.
+        limit=1 - limit if rule.metric == "goodput" else limit,
+        head=head_arm(data.samples, rule.metric, scenario.objectives),
+        better="lower" if rule.metric in _SHARES else "higher" if which == "min" else "lower",
+        shown=rule.assurance == "shown",
+        unit=row.unit,
+        bad="missed an objective" if rule.metric == "goodput" else "failed",
+    )
+    return _Question(row=row, check=check)
+
+
+def _relative(scenario: Scenario, rule: Rule, target: str, data: CellData | None) -> _Question:
+    kind: Literal["relative", "new"] = "new" if rule.new_in_head else "relative"
+    row = _row(scenario, rule, target, "history", kind=kind)
+    blocked = _blocked(data)
+    if blocked or data is None:
+        return _Question(row=_no_data(row, blocked), check=None)
+    if rule.new_in_head:
+        reason = "new in this change: only its absolute limits apply until it is merged"
+        return _Question(row=_said(row, "new", reason), check=None)
+    margin = rule.max_drift
+    if margin is None:
+        margin = default_drift(rule.metric, rule.statistic, data.kind)
+        row = replace(row, margin_from="default")
+    if data.incomparable and not data.stored:
+        return _Question(row=_no_data(row, data.incomparable, margin=margin), check=None)
+    common = common_ids(data.samples, data.stored)
+    if data.stored and not common:
+        return _Question(row=_no_data(row, "no common prompts", margin=margin), check=None)
+    samples = [s for s in data.samples if not data.stored or s.prompt_id in common]
+    check = Check(
+        row.verdict.id,
+        check_kind(rule.metric, rule.statistic),
+        margin=margin,
+        head=head_arm(samples, rule.metric, scenario.objectives),
+        base=[stored_arm(b, rule.metric, scenario.objectives, prompts=common) for b in data.stored],
+        run_sd=prior_sd(rule.metric, data.kind),
+        better=CATALOGUE[rule.metric].better if rule.metric not in _SHARES else "lower",
+    )
+    return _Question(row=row, check=check)
+
+
+def common_ids(samples: Sequence[Sample], stored: Sequence[Baseline]) -> frozenset[str]:
+    """Prompt ids that the head and at least one stored run sent."""
+    before = {prompt_id for baseline in stored for prompt_id in baseline.prompt_ids}
+    return frozenset(before & {sample.prompt_id for sample in samples})
+
+
+def _blocked(data: CellData | None) -> str:
+    if data is None:
+        return "this cell was not measured"
+    if data.starved:
+        return data.starved
+    return "" if data.samples else "no request was measured"
+
+
+def _row(
+    scenario: Scenario,
+    rule: Rule,
+    target: str,
+    limit: str,
+    *,
+    kind: Literal["relative", "absolute", "new"],
+) -> Row:
+    metric = CATALOGUE[rule.metric]
+    nothing = Verdict(
+        id=f"{scenario.key}/{target}/{rule.id}/{limit}",
+        verdict="no_data",
+        estimate=None,
+        low=None,
+        high=None,
+        n=0,
+        reason="",
+    )
+    return Row(
+        rule=rule.id,
+        scenario=scenario.key,
+        target=target,
+        metric=rule.metric,
+        statistic=rule.statistic,
+        unit=metric.unit,
+        better=metric.better,
+        gating=rule.severity == "fail",
+        kind=kind,
+        verdict=nothing,
+        margin_from="policy" if kind == "relative" else "",
+        policy_line="",
+        place=rule.place,
+    )
+
+
+def _no_data(
+    row: Row, reason: str, *, margin: float | None = None, limit: float | None = None
+) -> Row:
+    row = _said(row, "no_data", reason)
+    return replace(row, verdict=replace(row.verdict, margin=margin, limit=limit))
+
+
+def _said(row: Row, verdict: Literal["no_data", "new"], reason: str) -> Row:
+    return replace(row, verdict=replace(row.verdict, verdict=verdict, reason=reason))
