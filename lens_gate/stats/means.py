@@ -1,4 +1,4 @@
-"""Means, on the logarithm: estimates with delta-method standard errors, t intervals and tests.
+"""Means, on the logarithm: estimates with delta-method standard errors.
 
 Values are at least 0. A mean of 0 has the logarithm -inf, and its standard error is 0.
 """
@@ -8,12 +8,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from lens_gate.stats.special import t_ppf, t_sf
-
 FloatArray = NDArray[np.float64]
-
-SE_FLOOR = 0.001
-"""The least standard error (log scale) with which a mean is tested: constants have none."""
 
 
 def log_mean_se(x: ArrayLike) -> tuple[float, float]:
@@ -53,36 +48,6 @@ def paired_log_ratio(head: ArrayLike, base: ArrayLike) -> tuple[float, float, in
         _se(_relative(above, mean_above) - _relative(below, mean_below)),
         above.size - 1,
     )
-
-
-def mean_interval(x: ArrayLike, level: float = 0.90) -> tuple[float, float]:
-    """An interval for the mean, in the unit of the values: t on the logarithm of the mean.
-
-    Each end is one-sided at (1 - level) / 2. A single value gives (0, inf).
-
-    Raises:
-        ValueError: no values, or a mean below 0.
-    """
-    log_mean, se = log_mean_se(x)
-    if math.isinf(se):
-        return 0.0, math.inf
-    half = t_ppf((1.0 + level) / 2.0, np.size(x) - 1) * max(se, SE_FLOOR)
-    return math.exp(log_mean - half), math.exp(log_mean + half)
-
-
-def mean_above_p(x: ArrayLike, limit: float) -> float:
-    """The one-sided p-value of "the mean is at most ``limit``": t on the logarithm of the mean.
-
-    A single value shows nothing: 1.
-
-    Raises:
-        ValueError: no values, or a mean or limit below 0.
-    """
-    log_mean, se = log_mean_se(x)
-    log_limit = _log(limit)
-    if math.isinf(se) or log_mean == -math.inf:
-        return 1.0
-    return t_sf((log_mean - log_limit) / max(se, SE_FLOOR), np.size(x) - 1)
 
 
 def _values(x: ArrayLike) -> FloatArray:

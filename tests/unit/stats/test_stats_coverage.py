@@ -12,7 +12,6 @@ import scipy.stats
 from scipy.stats.mstats import mjci
 
 from lens_gate.stats.history import history_p_greater, shrunken_t
-from lens_gate.stats.means import mean_interval
 from lens_gate.stats.quantiles import harrell_davis, hd_se, label_swap_se, order_bounds
 from lens_gate.stats.rates import clopper_pearson
 from lens_gate.stats.rng import generator
@@ -63,13 +62,6 @@ def test_clopper_pearson_never_misses_more_than_it_says():
     ends = np.array([clopper_pearson(int(k), 120) for k in bad])
     assert np.mean(ends[:, 0] > 0.03) <= 0.06
     assert np.mean(ends[:, 1] < 0.03) <= 0.06
-
-
-def test_mean_interval_covers_about_what_it_says():
-    rng = np.random.default_rng(5)
-    true = math.exp(0.13**2 / 2)
-    ends = np.array([mean_interval(rng.lognormal(sigma=0.13, size=30)) for _ in range(3000)])
-    assert 0.88 < np.mean((ends[:, 0] <= true) & (true <= ends[:, 1])) < 0.92
 
 
 @pytest.mark.parametrize("p", [0.5, 0.95])

@@ -9,10 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lens_gate.stats.means import (
-    SE_FLOOR,
     log_mean_se,
-    mean_above_p,
-    mean_interval,
     paired_log_ratio,
 )
 
@@ -65,16 +62,11 @@ def test_zero_means():
     assert paired_log_ratio([0.0, 0.0], [0.0, 0.0]) == (0.0, 0.0, 1)
     assert paired_log_ratio([1.0, 1.0], [0.0, 0.0])[0] == math.inf
     assert paired_log_ratio([0.0, 0.0], [1.0, 1.0])[0] == -math.inf
-    assert mean_interval([0.0, 0.0]) == (0.0, 0.0)
-    assert mean_above_p([0.0, 0.0], 0.0) == 1.0
-    assert mean_above_p([1.0, 1.0], 0.0) == 0.0
 
 
 def test_a_single_value_shows_nothing():
     assert log_mean_se([2.0]) == (math.log(2), math.inf)
     assert paired_log_ratio([2.0], [1.0]) == (math.log(2), math.inf, 0)
-    assert mean_interval([2.0]) == (0.0, math.inf)
-    assert mean_above_p([2.0], 1e-9) == 1.0
 
 
 def test_what_has_no_log_mean_is_refused():
@@ -84,25 +76,5 @@ def test_what_has_no_log_mean_is_refused():
         paired_log_ratio([], [])
     with pytest.raises(ValueError, match="at least 0"):
         log_mean_se([-1.0, 0.5])
-    with pytest.raises(ValueError, match="at least 0"):
-        mean_above_p([1.0, 2.0], -1.0)
     with pytest.raises(ValueError, match="one length"):
         paired_log_ratio([1.0], [1.0, 2.0])
-
-
-def test_constants_are_tested_with_the_floor():
-    low, high = mean_interval([5.0] * 9)
-    half = scipy.stats.t.ppf(0.95, 8) * SE_FLOOR
-    assert (low, high) == pytest.approx((5 * math.exp(-half), 5 * math.exp(half)))
-    assert mean_above_p([5.0] * 9, 5.0) == pytest.approx(0.5)
-    assert mean_above_p([5.0] * 9, 4.9) < 1e-6
-
-
-@settings(deadline=None)
-@given(positive, st.floats(0.01, 1e4), st.sampled_from([0.8, 0.9]))
-def test_interval_holds_what_the_test_keeps(x, limit, level):
-    low, high = mean_interval(x, level)
-    assert low <= np.mean(x) * (1 + 1e-12)
-    assert high >= np.mean(x) * (1 - 1e-12)
-    if abs(math.log(low / limit)) > 1e-6:
-        assert (low > limit) == (mean_above_p(x, limit) < (1 - level) / 2)
