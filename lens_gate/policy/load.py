@@ -1,0 +1,120 @@
+"""From the bytes of a policy file to a ``Policy``, or to everything that is wrong with them."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+
+from lens_gate.policy.document import parse
+from lens_gate.policy.findings import Findings
+from lens_gate.policy.literal_secrets import is_known_secret
+from lens_gate.policy.node import Node, entries, field, texts
+from lens_gate.policy.read import text
+from lens_gate.policy.scenarios import Around, build_scenario
+from lens_gate.policy.schema import check_policy
+from lens_gate.policy.settings import (
+    allowed_endpoints,
+    baseline,
+    confidence,
+    on_inconclusive,
+    policy_budget,
+)
+from lens_gate.policy.targets import build_target
+from lens_gate.providers.interface import Provider
+from lens_gate.records.policy import Place, Policy
+
+_FREE_TEXT = ("prompts", "system")
+
+
+def load(
+    data: bytes,
+    *,
+    file: str,
+    read_file: Callable[[str], bytes],
+    providers: Mapping[str, Provider],
+) -> Policy:
+    """The policy that these bytes describe.
+
+    Args:
+        data: the policy file's content.
+        file: its path, for messages and places.
+        read_file: gives the bytes of a file by its path from the repository's root; raises
+            ``LensError`` for one that is outside, missing or too large.
+        providers: the table of providers.
+
+    Raises:
+        InputError: with every problem of the policy and of the files that it names, by place.
+    """
+    findings = Findings()
+    root = parse(data, file=file, findings=findings)
+    check_policy(root, findings)
+    policy = build(root, data, file, read_file, providers, findings)
+    _find_secrets(root, findings)
+    findings.raise_if_any(first_file=file)
+    return policy
+
+
+def build(
+    root: Node,
+    data: bytes,
+    file: str,
+    read_file: Callable[[str], bytes],
+    providers: Mapping[str, Provider],
+    findings: Findings,
+) -> Policy:
+    """The policy of a document; it is one to hand out only where ``findings`` stays empty."""
+    settings = baseline(field(root, "baseline"), findings)
+    budget = policy_budget(field(root, "budget"), findings)
+    targets = {
+        key: build_target(key, entry, providers, findings)
+        for key, entry in entries(field(root, "targets")).items()
+        if entry.node not in findings.blamed
+    }
+    around = Around(
+        targets=targets,
+        kinds={
+            key: providers[target.provider].kind
+            for key, target in targets.items()
+            if target.provider in providers
+        },
+        budget=budget,
+        compare=settings.compare,
+        read_file=read_file,
+    )
+    return Policy(
+        name=text(field(root, "name")),
+        file=file,
+        sha256=hashlib.sha256(data).hexdigest(),
+        budget=budget,
+        confidence=confidence(root),
+        on_inconclusive=on_inconclusive(root),
+        baseline=settings,
+        allow_endpoints=allowed_endpoints(field(root, "allow_endpoints"), findings),
+        targets=targets,
+        scenarios={
+            key: build_scenario(key, entry, around, findings)
+            for key, entry in entries(field(root, "scenarios")).items()
+            if entry.node not in findings.blamed
+        },
+    )
+
+
+def _find_secrets(root: Node, findings: Findings) -> None:
+    """A key of a known form is a problem wherever it stands, but in what is only content."""
+    told = {(p.line, p.column) for p in findings.problems if "secret" in p.message + p.hint}
+    for place, found in _policy_texts(root):
+        if is_known_secret(found) and (place.line, place.column) not in told:
+            hint = "revoke it, and name the environment variable that holds the new one"
+            findings.add(place, "this looks like a secret", hint)
+
+
+def _policy_texts(root: Node) -> Iterator[tuple[Place, str]]:
+    for key, entry in entries(root).items():
+        if key != "scenarios":
+            yield entry.place, key
+            yield from texts(entry.node)
+    for scenario in entries(field(root, "scenarios")).values():
+        for key, entry in entries(scenario.node).items():
+            if key not in _FREE_TEXT:
+                yield entry.place, key
+                yield from texts(entry.node)
+            elif key == "prompts" and isinstance(entry.node.value, str):
+                yield entry.node.place, entry.node.value

@@ -1,0 +1,240 @@
+"""From a policy to a plan: how many requests each cell gets, at what cost, before any is sent.
+
+Two different prices decide. That ``samples.min`` of every gating cell can be paid for is checked
+at the *worst-case* price, since otherwise a run could end without an answer: nothing is sent then
+(exit code 4). How far beyond the minimum a cell goes is shared out at the *expected* price, and
+frozen: N never grows during a run (letting it follow the money spent raises the false alarms,
+statistics.md 3.4).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import ROUND_CEILING, Decimal
+
+from lens_gate.errors import BudgetError
+from lens_gate.load.question import chat_request, output_limit
+from lens_gate.metrics import pricing
+from lens_gate.policy.allot import (
+    Cap,
+    Draft,
+    Resource,
+    Share,
+    allot,
+    allot_new,
+    lacking,
+    remainder,
+)
+from lens_gate.policy.fingerprint import fingerprint
+from lens_gate.providers.interface import Provider
+from lens_gate.records.plan import CellPlan, Plan, UnitPrices
+from lens_gate.records.policy import Budget, Policy, Scenario, Target
+from lens_gate.units import format_duration
+
+ASSUMED = "assumed: answers as long as allowed, 4 bytes an input token, 1 s + 20 ms a token"
+STORED = "stored runs"
+_ASSUMED_START_S = 1.0
+_ASSUMED_TOKEN_S = 0.02
+_BYTES_A_TOKEN = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expectation:
+    """What earlier runs of a cell let us expect of one request: means."""
+
+    output_tokens: float
+    input_tokens: float
+    e2e_s: float
+
+
+def make_plan(
+    policy: Policy,
+    *,
+    budget: Budget,
+    seed: int,
+    prices: Mapping[str, UnitPrices],
+    providers: Mapping[str, Provider],
+    history: Mapping[str, Expectation],
+) -> Plan:
+    """The plan of a policy: N, cost and time of every cell.
+
+    Cells come in the order in which they are best measured: gating ones first, those of scenarios
+    that are new in the head last, since these get only what the others' worst case leaves. A cell
+    that gates nothing, or is new, and has no room for its ``samples.min`` gets N = 0 and a warning;
+    a new one then gates nothing in this run.
+
+    Args:
+        policy: the effective policy.
+        budget: its budget, possibly lowered.
+        seed: of the run.
+        prices: unit prices by target.
+        providers: protocols by target.
+        history: by cell (``scenario/target``), where earlier runs are known.
+
+    Raises:
+        BudgetError: ``samples.min`` of the gating cells is not affordable at the worst-case price.
+    """
+    drafts = [
+        _draft(scenario, policy.targets[key], prices[key], providers[key], history)
+        for scenario in policy.scenarios.values()
+        for key in scenario.targets
+    ]
+    trusted = sorted((d for d in drafts if not d.scenario.new_in_head), key=lambda d: not d.gating)
+    new = sorted((d for d in drafts if d.scenario.new_in_head), key=lambda d: not d.gating)
+    own = [Cap(target=key, budget=target.budget) for key, target in policy.targets.items()]
+    caps = [Cap(target=None, budget=budget), *own]
+    gating = [d for d in trusted if d.gating]
+    short = lacking(gating, caps)
+    if short is not None:
+        raise _too_small(*short, gating)
+    shares = allot(trusted, caps)
+    new, shares_of_new = allot_new(new, [remainder(cap, trusted, shares) for cap in caps])
+    shares |= shares_of_new
+    cells = tuple(_cell(policy, d, shares[d.cell]) for d in (*trusted, *new))
+    plan = Plan(policy=policy, budget=budget, seed=seed, cells=cells, warnings=())
+    return replace(plan, warnings=tuple(_warnings(plan)))
+
+
+def worst_case(plan: Plan) -> Decimal:
+    """What the plan costs if every request, and every retry, costs the most it can; US dollars.
+
+    It may lie above the budget's cap, which the ledger keeps whatever happens.
+    """
+    retries = {key: target.retries for key, target in plan.policy.targets.items()}
+    costs = (c.worst_usd * (c.n + c.warmup) * (1 + retries[c.target]) for c in plan.cells)
+    return sum(costs, Decimal(0))
+
+
+def expected(plan: Plan) -> Decimal:
+    """What the plan is expected to cost, US dollars."""
+    return sum((c.expected_usd * (c.n + c.warmup) for c in plan.cells), Decimal(0))
+
+
+def expected_duration(plan: Plan) -> float:
+    """How long the plan is expected to take, seconds: cells are measured one after the other."""
+    return math.fsum(c.expected_s * (c.n + c.warmup) / c.concurrency for c in plan.cells)
+
+
+def _draft(
+    scenario: Scenario,
+    target: Target,
+    prices: UnitPrices,
+    provider: Provider,
+    history: Mapping[str, Expectation],
+) -> Draft:
+    limits = [output_limit(scenario, prompt) for prompt in scenario.prompts]
+    worst = max(
+        pricing.reserve_for(
+            prices, provider.bound_input(chat_request(scenario, target, prompt)), limit
+        )
+        for prompt, limit in zip(scenario.prompts, limits, strict=True)
+    )
+    mean_limit = sum(limits) / len(limits)
+    found = history.get(f"{scenario.key}/{target.key}")
+    seen = found or Expectation(
+        output_tokens=mean_limit,
+        input_tokens=_mean_input(scenario),
+        e2e_s=_ASSUMED_START_S + _ASSUMED_TOKEN_S * mean_limit,
+    )
+    cost = pricing.expected(prices, seen.input_tokens, min(seen.output_tokens, mean_limit))
+    return Draft(
+        scenario=scenario,
+        target=target,
+        gating=any(
+            rule.severity == "fail" and (not rule.targets or target.key in rule.targets)
+            for rule in scenario.rules
+        ),
+        attempts=1 + target.retries,
+        worst_usd=worst,
+        expected_usd=min(cost, worst),
+        expected_s=seen.e2e_s,
+        expected_from=STORED if found else ASSUMED,
+        prices=prices,
+        provider=provider,
+    )
+
+
+def _mean_input(scenario: Scenario) -> float:
+    system = len((scenario.system or "").encode())
+    texts = [m.content.encode() for prompt in scenario.prompts for m in prompt.messages]
+    return (system + sum(map(len, texts)) / len(scenario.prompts)) / _BYTES_A_TOKEN
+
+
+def _too_small(short: Resource, cap: Cap, gating: Sequence[Draft]) -> BudgetError:
+    drafts = [d for d in gating if cap.covers(d)]
+    if short == "requests":
+        needs = sum(d.least * d.attempts for d in drafts)
+        each = "; ".join(f"{d.cell} needs {_requests(d)}" for d in drafts)
+        return BudgetError(
+            f"{cap.name}.max_requests of {cap.budget.max_requests} does not hold samples.min of "
+            f"the gating cells: {each}; {needs} in all. Nothing was sent.",
+            f"raise {cap.name}.max_requests to {needs} or more, or lower samples.min",
+        )
+    total = sum((d.worst(d.least) for d in drafts), Decimal(0))
+    each = "; ".join(
+        f"{d.cell} may cost ${_enough(d.worst(d.least))} "
+        f"({_requests(d)} at up to ${_enough(d.worst_usd)})"
+        for d in drafts
+    )
+    allowed = cap.budget.max_usd or Decimal(0)
+    return BudgetError(
+        f"{cap.name}.max_usd of ${allowed:f} does not pay for samples.min of "
+        f"the gating cells at the worst-case price: {each}; ${_enough(total)} in all. "
+        "Nothing was sent.",
+        f"raise {cap.name}.max_usd to {_enough(total)} or more, or lower max_output_tokens or "
+        "samples.min",
+    )
+
+
+def _requests(draft: Draft) -> str:
+    samples = draft.scenario.samples
+    warm = f" + {samples.warmup} warm-up" if samples.warmup else ""
+    retries = f", each sent up to {draft.attempts} times" if draft.attempts > 1 else ""
+    return f"{samples.min}{warm} requests{retries}"
+
+
+def _enough(amount: Decimal) -> str:
+    """Dollars rounded up, so that a cap of this amount is enough."""
+    step = Decimal(1).scaleb(min(-2, amount.adjusted() - 2))
+    return f"{amount.quantize(step, rounding=ROUND_CEILING):f}"
+
+
+def _cell(policy: Policy, draft: Draft, share: Share) -> CellPlan:
+    samples = draft.scenario.samples
+    return CellPlan(
+        scenario=draft.scenario.key,
+        target=draft.target.key,
+        n=share.n,
+        warmup=samples.warmup if share.n else 0,
+        min_n=samples.min,
+        concurrency=draft.scenario.load.concurrency,
+        gating=draft.gating,
+        worst_usd=draft.worst_usd,
+        expected_usd=draft.expected_usd,
+        expected_s=draft.expected_s,
+        expected_from=draft.expected_from,
+        limited_by=share.limited_by,
+        prices=draft.prices,
+        fingerprint=fingerprint(policy, draft.scenario, draft.target, draft.provider),
+    )
+
+
+def _warnings(plan: Plan) -> Iterable[str]:
+    for cell in plan.cells:
+        if cell.n:
+            continue
+        new = plan.policy.scenarios[cell.scenario].new_in_head
+        why = "is new in this change" if new else "gates nothing"
+        few = (
+            "too few requests" if cell.limited_by == "requests" else f"too little {cell.limited_by}"
+        )
+        yield (
+            f"{cell.cell} {why} and is not measured: the budget leaves {few} for its samples.min "
+            f"of {cell.min_n}"
+        )
+    cap, needs = plan.budget.max_duration_s, expected_duration(plan)
+    if cap is not None and needs > cap:
+        yield (
+            f"the run is expected to take {format_duration(needs)} and budget.max_duration is "
+            f"{format_duration(cap)}: it may end before samples.min is reached"
+        )

@@ -1,0 +1,220 @@
+"""Rules: one limit, or several, on a statistic of a metric."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from lens_gate.judge.evidence import minimum
+from lens_gate.metrics.catalogue import (
+    ABSOLUTE_ONLY,
+    CATALOGUE,
+    Metric,
+    TargetKind,
+    check_kind,
+    default_drift,
+    split_metric,
+)
+from lens_gate.policy.findings import Findings, did_you_mean
+from lens_gate.policy.literal_secrets import brief, escaped, shown
+from lens_gate.policy.node import Entry, Node, entries, field, items
+from lens_gate.policy.read import one_of, share, text
+from lens_gate.records.policy import Assurance, Compare, Rule, SampleBounds, Severity
+from lens_gate.units import parse_duration
+
+_SEVERITY: dict[str, Severity] = {"fail": "fail", "warn": "warn"}
+_ASSURANCE: dict[str, Assurance] = {"point": "point", "shown": "shown"}
+_LARGEST = 10**12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a rule has to know of its scenario and policy.
+
+    ``kinds`` has the kind of each target of the scenario whose provider is known.
+    """
+
+    targets: tuple[str, ...]
+    kinds: Mapping[str, TargetKind]
+    samples: SampleBounds
+    objectives: Mapping[str, float]
+    compare: Compare
+
+
+def build_rules(node: Node | None, around: Surroundings, findings: Findings) -> tuple[Rule, ...]:
+    """The rules of a scenario, each with an id of its own."""
+    rules: list[Rule] = []
+    first: dict[str, Node] = {}
+    for item in items(node):
+        if not findings.fine(item) or "metric" not in entries(item):
+            continue
+        rule = _rule(item, around, findings)
+        if rule is None:
+            continue
+        if rule.id in first:
+            place = (field(item, "id") or item).place
+            line = first[rule.id].place.line
+            hint = f"the first stands in line {line}; give this one an id of its own"
+            findings.add(place, f"two rules have the id {rule.id}", hint)
+        first.setdefault(rule.id, item)
+        rules.append(rule)
+    return tuple(rules)
+
+
+def _rule(item: Node, around: Surroundings, findings: Findings) -> Rule | None:
+    named = field(item, "metric")
+    if named is None or not findings.fine(named):
+        return None
+    try:
+        name, statistic = split_metric(text(named)[:64])
+    except ValueError as reason:
+        findings.blame(named, *_metric_problem(str(reason)))
+        return None
+    metric = CATALOGUE[name]
+    targets = _targets(field(item, "targets"), around, findings)
+    drift = field(item, "max_drift")
+    upper, lower = (_limit(item, key, metric, findings) for key in ("max", "min"))
+    absolute = "max" in entries(item) or "min" in entries(item)
+    relative = drift is not None or not absolute
+    rule = Rule(
+        id=text(field(item, "id")) or "-".join(filter(None, (name.replace("_", "-"), statistic))),
+        metric=name,
+        statistic=statistic,
+        relative=relative,
+        max_drift=None if drift is None else share(drift) or 0.0,
+        max=upper,
+        min=lower,
+        severity=one_of(field(item, "severity"), _SEVERITY, "fail"),
+        assurance=one_of(field(item, "assurance"), _ASSURANCE, "point"),
+        targets=targets,
+        new_in_head=False,
+        place=item.place,
+    )
+    _check_relative(rule, item, around, findings)
+    _check_fit(rule, item, around, findings, absolute=absolute)
+    return rule
+
+
+def _metric_problem(reason: str) -> tuple[str, str]:
+    """Message and hint out of the catalogue's own sentence."""
+    message, _, hint = reason.partition("; ")
+    return escaped(message), hint
+
+
+def _targets(node: Node | None, around: Surroundings, findings: Findings) -> tuple[str, ...]:
+    if node is None:
+        return around.targets
+    chosen: list[str] = []
+    for item in items(node):
+        key = text(item)
+        if not findings.fine(item):
+            continue
+        if key not in around.targets:
+            hint = did_you_mean(key, around.targets, what="targets of the scenario")
+            findings.blame(item, f"the scenario has no target {shown(key)}", hint)
+        elif key in chosen:
+            findings.blame(item, f"the target {brief(key)} is listed twice", "keep one of them")
+        else:
+            chosen.append(key)
+    return tuple(chosen)
+
+
+def _limit(item: Node, key: str, metric: Metric, findings: Findings) -> float | None:
+    """An absolute limit in the metric's unit."""
+    node = field(item, key)
+    if node is None or not findings.fine(node):
+        return None
+    other = "min" if metric.better == "higher" else "max"
+    if key != other and metric.unit != "tokens":
+        side = "more" if metric.better == "higher" else "less"
+        hint = f"write {other}"
+        findings.blame(node, f"of {metric.name} {side} is better: its limit is {other}", hint)
+        return None
+    try:
+        value = _quantity(node, metric)
+    except ValueError as reason:
+        findings.blame(node, f"{key} of {metric.name} {reason}", _example(node, metric))
+        return None
+    if value > _LARGEST or (value <= 0 and metric.unit != "share"):
+        findings.blame(node, f"{key} of {metric.name} must be above zero, and of use")
+        return None
+    return value
+
+
+def _quantity(node: Node, metric: Metric) -> float:
+    if metric.unit == "s":
+        try:
+            return parse_duration(text(node))
+        except ValueError:
+            raise ValueError(f"must be a duration, not {shown(node.value)}") from None
+    if metric.unit == "share":
+        value = share(node)
+        if value is None or value > 1:
+            raise ValueError(f"must be a share from 0% to 100%, not {shown(node.value)}")
+        return value
+    if isinstance(node.value, bool) or not isinstance(node.value, int | Decimal):
+        raise ValueError(f"must be a number ({metric.unit}), not {shown(node.value)}")
+    return float(node.value)
+
+
+def _example(node: Node, metric: Metric) -> str:
+    value = node.value
+    if metric.unit == "s":
+        return f"add the unit: {value}s" if isinstance(value, int | Decimal) else "such as 1.5s"
+    if metric.unit == "share":
+        return "such as 2%"
+    return "such as 0.002, in US dollars" if metric.unit == "usd" else "such as 200"
+
+
+def _check_relative(rule: Rule, item: Node, around: Surroundings, findings: Findings) -> None:
+    """A relative limit needs something to be relative to, and a margin."""
+    if not rule.relative:
+        return
+    drift = entries(item).get("max_drift")
+    where = drift.place if drift else item.place
+    name = f"{rule.metric}.{rule.statistic}" if rule.statistic else rule.metric
+    own = "min" if CATALOGUE[rule.metric].better == "higher" else "max"
+    if rule.statistic in ABSOLUTE_ONLY:
+        hint = f"give {own}, or take p99" if drift is None else f"remove max_drift and give {own}"
+        findings.add(where, f"{name} takes an absolute limit only", hint)
+    elif not CATALOGUE[rule.metric].statistics:
+        findings.add(where, f"{name} has no comparison with stored runs", f"give {own}")
+    elif around.compare == "none":
+        what = "max_drift compares" if drift else "a rule without max or min compares"
+        hint = f"give {own}, or let baseline.compare be auto"
+        findings.add(where, f"{what} with stored runs, and baseline.compare is none", hint)
+    elif rule.max_drift is None:
+        bare = [
+            target
+            for target in rule.targets
+            if target in around.kinds
+            and default_drift(rule.metric, rule.statistic, around.kinds[target]) is None
+        ]
+        if bare:
+            message = f"a gate without a limit: {name} has no default margin"
+            findings.add(item.place, message, f"add max_drift, such as 100%, or {own}")
+
+
+def _check_fit(
+    rule: Rule, item: Node, around: Surroundings, findings: Findings, *, absolute: bool
+) -> None:
+    """The rule against the scenario's samples and objectives, and its own parts."""
+    metric: Entry = entries(item)["metric"]
+    if rule.metric == "goodput" and not around.objectives:
+        hint = "add objectives to the scenario, such as {ttft: 1s}"
+        findings.add(metric.place, "goodput without objectives", hint)
+    if rule.assurance == "shown" and not absolute:
+        place = entries(item)["assurance"].place
+        findings.add(place, "assurance concerns absolute limits only", "remove it, or give max")
+    if rule.max is not None and rule.min is not None and rule.min > rule.max:
+        findings.add(entries(item)["min"].place, "min is above max")
+    if rule.severity != "fail" or rule.statistic == "max":
+        return
+    need = minimum(check_kind(rule.metric, rule.statistic))
+    if around.samples.max < need:
+        word = rule.statistic or rule.metric
+        findings.add(
+            metric.place,
+            f"{word} can't decide with fewer than {need} samples; "
+            f"samples.max is {around.samples.max}",
+            f"raise samples.max to {need} or more, or set severity: warn",
+        )

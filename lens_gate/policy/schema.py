@@ -1,0 +1,83 @@
+"""The published JSON Schemas, and a document held against the policy's."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, cast
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
+from jsonschema.protocols import Validator
+from jsonschema.validators import extend
+
+from lens_gate.policy.findings import Findings
+from lens_gate.policy.node import Node, plain
+from lens_gate.policy.wording import tell
+
+_POLICY = "policy-1.json"
+_REPORT = "report-1.json"
+
+
+def schema_text() -> str:
+    """The policy's JSON Schema (draft 2020-12) in one document, the simulator's part included."""
+    schema = json.loads(_shipped(_POLICY))
+    behaviour = json.loads(
+        resources.files("lens_gate.sim").joinpath("behaviour.schema.json").read_text("utf-8")
+    )
+    identity = behaviour.setdefault("$id", "urn:lens-gate:schema:behaviour:1")
+    schema["$defs"]["behaviour"] = behaviour
+    simulate = schema["$defs"]["target"]["properties"]["simulate"]
+    del simulate["type"]
+    simulate["$ref"] = identity
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
+def report_schema_text() -> str:
+    """The JSON Schema (draft 2020-12) of ``report.json``, schema name ``lens-gate/report/1``."""
+    return _shipped(_REPORT)
+
+
+def check_policy(root: Node, findings: Findings) -> None:
+    """Hold a whole policy against the schema and note what does not fit, in human words."""
+    for error in _validator().iter_errors(cast("Any", plain(root))):
+        tell(error, root, findings, whole="the policy")
+
+
+def check_prompt(row: Node, findings: Findings) -> None:
+    """Hold one row of a prompts file against the schema of a prompt."""
+    for error in _prompt_validator().iter_errors(cast("Any", plain(row))):
+        tell(error, row, findings, whole="the row")
+
+
+def _shipped(name: str) -> str:
+    return resources.files("lens_gate.policy").joinpath("schema", name).read_text("utf-8")
+
+
+def _pattern(
+    validator: Validator,
+    pattern: str,
+    instance: Any,  # noqa: ANN401  # any JSON value
+    schema: Mapping[str, Any],
+) -> Iterator[ValidationError]:
+    # `$` also matches before a last line feed; a key with one in it is none of ours.
+    del schema
+    if validator.is_type(instance, "string") and not re.fullmatch(pattern, str(instance)):
+        yield ValidationError(f"{instance!r} does not match")
+
+
+@cache
+def _validator() -> Validator:
+    return _strict(json.loads(_shipped(_POLICY)))
+
+
+@cache
+def _prompt_validator() -> Validator:
+    schema = json.loads(_shipped(_POLICY))
+    return _strict({"$ref": "#/$defs/prompt", "$defs": schema["$defs"]})
+
+
+def _strict(schema: Mapping[str, Any]) -> Validator:
+    kind = extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
+    return cast("Validator", kind(schema))

@@ -1,0 +1,269 @@
+"""Targets: endpoints with their models, keys, headers and prices."""
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+from lens_gate.policy.endpoints import Address, parse_address
+from lens_gate.policy.findings import Findings, did_you_mean
+from lens_gate.policy.literal_secrets import brief, is_known_secret, looks_random, shown
+from lens_gate.policy.node import Entry, Node, at_path, entries, field, json_value, strings
+from lens_gate.policy.read import money, seconds, text, whole
+from lens_gate.policy.settings import target_budget
+from lens_gate.providers.interface import Provider
+from lens_gate.providers.table import param_problems
+from lens_gate.records.json_types import Json
+from lens_gate.records.policy import KeySource, PriceOverride, Target, Timeouts
+from lens_gate.sim.behaviour import BehaviourError, behaviour_from_mapping
+
+# What a protocol that lets any parameter pass must still not be told: these are the gate's own, or
+# lift a limit on which a reservation rests.
+_RESERVED_PARAMS = frozenset(
+    {
+        "best_of",
+        "input",
+        "instructions",
+        "max_completion_tokens",
+        "max_new_tokens",
+        "max_output_tokens",
+        "max_tokens",
+        "messages",
+        "model",
+        "n",
+        "num_predict",
+        "prompt",
+        "stream",
+        "stream_options",
+        "system",
+    }
+)
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_RESERVED_HEADERS = frozenset(
+    {
+        "connection",
+        "content-length",
+        "cookie",
+        "expect",
+        "host",
+        "keep-alive",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+_KEY_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
+_SECRET_NAME = re.compile(
+    r"auth|token|secret|passw|credential|session|(?:^|[-_])key", re.IGNORECASE
+)
+_KEY_WAYS = ("api_key_env", "api_key_file", "api_key_command")
+
+
+def build_target(
+    key: str, entry: Entry, providers: Mapping[str, Provider], findings: Findings
+) -> Target:
+    """One target, complete, with the provider's defaults filled in."""
+    node = entry.node
+    name = text(field(node, "provider"))
+    facts = providers.get(name)
+    provider = field(node, "provider")
+    if facts is None and provider and findings.fine(provider):
+        hint = did_you_mean(name, providers, what="providers")
+        findings.blame(provider, f"there is no provider {shown(name)}", hint)
+    headers, header_env = _headers(field(node, "headers"), findings)
+    api_key = _api_key(node, facts, header_env, findings)
+    base_url = _base_url(node, facts, findings, secret=bool(api_key_given(api_key) or header_env))
+    named = entries(node).get("model")
+    if named is None and facts is not None and facts.kind != "simulated":
+        hint = "add model: the id that is requested"
+        findings.add(node.place, f"targets.{brief(key)} has no model", hint)
+    return Target(
+        key=key,
+        title=text(field(node, "title"), key),
+        provider=name,
+        model=text(field(node, "model"), "simulated"),
+        base_url=base_url.url if base_url else None,
+        region=text(field(node, "region")) or None,
+        api_key=api_key,
+        params=_params(field(node, "params"), field(node, "headers"), facts, findings),
+        headers=headers,
+        header_env=header_env,
+        price=_price(field(node, "price")),
+        timeouts=_timeouts(field(node, "timeouts"), findings),
+        retries=whole(field(node, "retries"), 0),
+        budget=target_budget(field(node, "budget")),
+        simulate=_simulate(node, facts, findings),
+        place=entry.place,
+    )
+
+
+def api_key_given(source: KeySource) -> bool:
+    """Whether a key is sent at all."""
+    return bool(source.env or source.file or source.command)
+
+
+def _api_key(
+    node: Node,
+    facts: Provider | None,
+    header_env: Mapping[str, str],
+    findings: Findings,
+) -> KeySource:
+    given = [way for way in _KEY_WAYS if field(node, way)]
+    for way in given[1:]:
+        place = entries(node)[way].place
+        findings.add(place, f"the key has two sources, {given[0]} and {way}", "keep one of them")
+    if given and facts is not None and facts.kind == "simulated":
+        place = entries(node)[given[0]].place
+        findings.add(place, "a simulated provider takes no key", f"remove {given[0]}")
+    env = text(field(node, "api_key_env")) or None
+    own = any(name.lower() in _KEY_HEADERS for name in header_env)
+    if not given and facts is not None and facts.needs_key and not own:
+        env = facts.key_env
+        if env is None:
+            hint = "add api_key_env: the variable that holds it"
+            findings.add(node.place, "this provider needs a key", hint)
+    if given and own:
+        place = entries(node)[given[0]].place
+        findings.add(place, "the key is sent twice, here and in a header", "keep one of them")
+    return KeySource(
+        env=env,
+        file=text(field(node, "api_key_file")) or None,
+        command=strings(field(node, "api_key_command")) or None,
+    )
+
+
+def _base_url(
+    node: Node, facts: Provider | None, findings: Findings, *, secret: bool
+) -> Address | None:
+    given = field(node, "base_url")
+    if given is None:
+        if facts is not None and facts.kind != "simulated" and facts.default_base_url is None:
+            hint = "add base_url, such as http://localhost:8000/v1"
+            findings.add(node.place, "this provider needs a base_url", hint)
+        return None
+    if not findings.fine(given):
+        return None
+    if facts is not None and facts.kind == "simulated":
+        hint = "remove base_url; to reach a server of your own use openai-compatible"
+        findings.blame(given, "a simulated provider is started by the gate itself", hint)
+        return None
+    try:
+        address = parse_address(text(given))
+    except ValueError as reason:
+        hint = "write scheme, host and path; keys go into api_key_env"
+        findings.blame(given, f"base_url {reason}", hint)
+        return None
+    if secret and address.scheme == "http" and not address.is_near:
+        findings.blame(
+            given,
+            "a key would travel unencrypted over plain http",
+            "use https; plain http is for loopback and private addresses, or without a key",
+        )
+    return address
+
+
+def _params(
+    node: Node | None, headers: Node | None, facts: Provider | None, findings: Findings
+) -> Mapping[str, Json]:
+    params = {name: json_value(entry.node) for name, entry in entries(node).items()}
+    own = sorted(_RESERVED_PARAMS & params.keys() - (facts.reserved if facts else frozenset()))
+    for name in own:
+        hint = "model, system, prompts and max_output_tokens have keys of their own"
+        findings.add(entries(node)[name].place, f"the gate itself sets {name}", hint)
+    if facts is None:
+        return params
+    plain = {name: text(entry.node) for name, entry in entries(headers).items()}
+    for problem in param_problems(facts, params, plain):
+        entry = entries(node).get(problem.name) or entries(headers).get(problem.name)
+        if entry is not None and problem.name not in own:
+            findings.add(entry.place, problem.message, problem.hint)
+    return params
+
+
+def _headers(node: Node | None, findings: Findings) -> tuple[dict[str, str], dict[str, str]]:
+    plain: dict[str, str] = {}
+    from_env: dict[str, str] = {}
+    seen: set[str] = set()
+    for name, entry in entries(node).items():
+        variable = field(entry.node, "env")
+        problem, hint = _header_problem(name, entry.node, secret=variable is not None)
+        if name.lower() in seen:
+            problem, hint = "this header is set twice", "header names ignore case; keep one"
+        seen.add(name.lower())
+        if problem and entry.node not in findings.blamed:
+            where = entry.node.place if problem.startswith("the value") else entry.place
+            findings.add(where, problem, hint)
+        if variable is not None:
+            from_env[name] = text(variable)
+        else:
+            plain[name] = text(entry.node)
+    return plain, from_env
+
+
+def _header_problem(name: str, node: Node, *, secret: bool) -> tuple[str, str]:
+    """What is wrong with a header and what to do; two empty texts where nothing is."""
+    if not _HEADER_NAME.fullmatch(name):
+        return "this is no name of a header", "letters, digits and hyphens"
+    if name.lower() in _RESERVED_HEADERS:
+        return f"the header {name} belongs to the transport", "remove it"
+    if secret or not isinstance(node.value, str):
+        return "", ""
+    if _SECRET_NAME.search(name) or is_known_secret(node.value) or looks_random(node.value):
+        hint = "write {env: NAME}, the variable that holds it, and revoke one that was committed"
+        return f"the value of the header {name} looks like a secret", hint
+    if not _HEADER_VALUE.fullmatch(node.value) or node.value != node.value.strip():
+        return f"the value of {name} has a character that no header holds", "plain ASCII, one line"
+    return "", ""
+
+
+def _price(node: Node | None) -> PriceOverride | None:
+    if node is None:
+        return None
+    if node.value == "free":
+        zero = Decimal(0)
+        return PriceOverride(
+            input=zero, output=zero, cache_read=None, cache_write=None, request=zero, source="free"
+        )
+    return PriceOverride(
+        input=money(field(node, "input")) or Decimal(0),
+        output=money(field(node, "output")) or Decimal(0),
+        cache_read=money(field(node, "cache_read")),
+        cache_write=money(field(node, "cache_write")),
+        request=money(field(node, "request")) or Decimal(0),
+        source=text(field(node, "source")),
+    )
+
+
+def _timeouts(node: Node | None, findings: Findings) -> Timeouts:
+    return Timeouts(
+        connect_s=seconds(field(node, "connect"), 10.0, findings),
+        first_byte_s=seconds(field(node, "first_byte"), 120.0, findings),
+        idle_s=seconds(field(node, "idle"), 120.0, findings),
+        total_s=seconds(field(node, "total"), 300.0, findings),
+    )
+
+
+def _simulate(node: Node, facts: Provider | None, findings: Findings) -> Mapping[str, Json] | None:
+    given = field(node, "simulate")
+    simulated = facts is not None and facts.kind == "simulated"
+    if given is None:
+        return {} if simulated else None
+    if facts is not None and not simulated:
+        place = entries(node)["simulate"].place
+        findings.add(place, "only a simulated provider has a behaviour", "set provider: simulated")
+    if not findings.fine(given) or not entries(given):
+        return {} if simulated else None
+    behaviour = {key: json_value(entry.node) for key, entry in entries(given).items()}
+    try:
+        behaviour_from_mapping(behaviour)
+    except BehaviourError as error:
+        for path, message in error.problems:
+            findings.add(at_path(given, path).place, f"{_dotted(path)}{message}")
+    return behaviour
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return f"{'.'.join(map(str, ('simulate', *path)))}: "

@@ -1,0 +1,105 @@
+import subprocess
+import sys
+
+import pytest
+
+from lens_gate import __version__
+from lens_gate.policy import init_files
+from lens_gate.policy.load import load
+from lens_gate.providers.table import PROVIDERS
+
+FILES = dict(init_files())
+
+
+def policy_of(text):
+    return load(
+        text.encode(),
+        file="lens-gate.yaml",
+        read_file=lambda path: FILES[path].encode(),
+        providers=PROVIDERS,
+    )
+
+
+def test_the_files_are_where_the_program_looks_for_them():
+    assert set(FILES) == {
+        "lens-gate.yaml",
+        "prompts/chat.jsonl",
+        ".github/workflows/lens-gate.yml",
+    }
+    assert all(text.endswith("\n") and text.isascii() for text in FILES.values())
+
+
+def test_the_policy_works_as_it_is_without_a_key():
+    policy = policy_of(FILES["lens-gate.yaml"])
+    assert {target.provider for target in policy.targets.values()} == {"simulated"}
+    assert all(target.api_key.env is None for target in policy.targets.values())
+    (scenario,) = policy.scenarios.values()
+    assert len(scenario.prompts) >= 8
+    assert len({prompt.id for prompt in scenario.prompts}) == len(scenario.prompts)
+    assert not any("{{" in m.content for p in scenario.prompts for m in p.messages)
+
+
+def test_its_budget_lets_its_own_rules_be_decided():
+    policy = policy_of(FILES["lens-gate.yaml"])
+    (scenario,) = policy.scenarios.values()
+    assert scenario.samples.max + scenario.samples.warmup <= policy.budget.max_requests
+
+
+@pytest.mark.parametrize("key", ["mini", "own"])
+def test_the_variants_in_its_comments_work_too(key):
+    lines = FILES["lens-gate.yaml"].splitlines()
+    start = lines.index("targets:")
+    end = lines.index("scenarios:")
+    shown = [line[4:] for line in lines[start:end] if line.startswith("  # ")]
+    begin = shown.index(f"{key}:")
+    body = [shown[begin]]
+    for line in shown[begin + 1 :]:
+        if not line.startswith("  "):
+            break
+        body.append(line)
+    block = "\n".join(f"  {line}" for line in body)
+    rest = "\n".join(lines[end:]).replace("[mini]", f"[{key}]")
+    policy = policy_of("\n".join(lines[:start]) + f"\ntargets:\n{block}\n{rest}\n")
+    assert list(policy.targets) == [key]
+    assert policy.targets[key].provider in ("openai", "openai-compatible")
+
+
+def test_the_workflow_installs_this_very_version():
+    workflow = FILES[".github/workflows/lens-gate.yml"]
+    assert f"llm-latency-lens=={__version__}" in workflow
+    assert "@VERSION@" not in workflow
+
+
+def run(tmp_path, *command):
+    path = tmp_path / ".github" / "workflows" / "lens-gate.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(FILES[".github/workflows/lens-gate.yml"])
+    tool = f"{sys.prefix}/bin/{command[0]}"
+    return subprocess.run(
+        [tool, *command[1:], str(path)], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+
+
+def test_the_workflow_has_nothing_that_a_security_audit_would_find(tmp_path):
+    done = run(tmp_path, "zizmor", "--offline", "--persona=auditor", "--no-progress")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_workflow_fits_the_schema_of_workflows(tmp_path):
+    done = run(tmp_path, "check-jsonschema", "--builtin-schema", "vendor.github-workflows")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_audit_would_see_an_action_that_is_not_pinned(tmp_path):
+    text = FILES[".github/workflows/lens-gate.yml"]
+    path = tmp_path / ".github" / "workflows" / "lens-gate.yml"
+    path.parent.mkdir(parents=True)
+    path.write_text(text.replace("@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7"))
+    done = subprocess.run(
+        [f"{sys.prefix}/bin/zizmor", "--offline", "--no-progress", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert "unpinned-uses" in done.stdout
