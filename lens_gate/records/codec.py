@@ -57,12 +57,13 @@ def from_json(kind: type[T], value: object) -> T:
 
 @cache
 def _hints(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+    # The alias Json is a text that names itself and what it is made of, wherever it is used.
+    names = {"Json": Any, "Mapping": Mapping, "Sequence": Sequence}
+    return typing.get_type_hints(kind, localns=names)
 
 
 def _decode(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # an annotation is any object
-    # Json refers to itself by name, which reaches us as a forward reference: any JSON value.
-    if kind is Any or isinstance(kind, typing.ForwardRef):
+    if kind is Any:
         return value
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return _decode_record(kind, value, path)
@@ -134,7 +135,7 @@ def _decode_amount(text: str, path: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation:
-        raise CodecError(f"{path}: {text[:40]!r} is no amount") from None
+        raise CodecError(f"{path}: {text[:40]!r} is no amount of money") from None
     if not amount.is_finite() or abs(amount.adjusted()) > _MOST_DIGITS:
-        raise CodecError(f"{path}: {text[:40]!r} is no amount")
+        raise CodecError(f"{path}: {text[:40]!r} is no amount of money")
     return amount

@@ -62,45 +62,34 @@ def resolve_key(
     environ: Mapping[str, str],
     read_file: Callable[[str], str],
     run_command: Callable[[Sequence[str]], str],
-    provider_env: str | None,
-    needed: bool = True,
 ) -> Secret | None:
     """Fetch a target's key from where the trusted policy says that it is.
 
     Args:
-        source: What the policy says; with nothing set, the provider's customary variable is used.
+        source: What the policy says. Its reading has put in the provider's customary variable
+            where one is wanted; with nothing set, the target has no key, and gets none.
         environ: The environment.
         read_file: Gives the text of a file: ``read_key_file``, or a test's own.
         run_command: Gives what a command prints: ``run_key_command``, or a test's own.
-        provider_env: The provider's customary variable, ``None`` where it has none.
-        needed: Whether the provider refuses requests without a key. It only matters where the
-            policy names no source: a source that it names must give a key.
 
     Returns:
-        The key; ``None`` where none is named, found or needed.
+        The key; ``None`` where none is named.
 
     Raises:
-        LensError: there is no key where one must be, or it can't stand in a header (exit code 2).
+        LensError: there is no key where one is named, or it can't stand in a header (exit code 2).
     """
     if source.file is not None:
         return _checked(read_file(source.file), f"the file {source.file!r}")
     if source.command is not None:
         return _checked(run_command(source.command), f"the command {source.command[0]!r}")
-    name = source.env or provider_env
-    if name is None:
-        if needed:
-            raise LensError(
-                "no key: the policy names none, and the provider has no customary variable",
-                "name the variable that holds it: `api_key_env: NAME`",
-            )
+    if source.env is None:
         return None
-    value = environ.get(name, "")
+    value = environ.get(source.env, "")
     if not value.strip():
-        if source.env is None and not needed:
-            return None
-        state = "is empty" if name in environ else "is not set"
-        raise LensError(f"no key: the environment variable {name} {state}", _env_hint(name))
-    return _checked(value, f"the environment variable {name}")
+        state = "is empty" if source.env in environ else "is not set"
+        words = f"no key: the environment variable {source.env} {state}"
+        raise LensError(words, _env_hint(source.env))
+    return _checked(value, f"the environment variable {source.env}")
 
 
 def authorise(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lens_gate.records.codec import CodecError, from_json, to_json
 from lens_gate.records.exchange import Failure, Usage
 from lens_gate.records.json_types import Json
+from lens_gate.records.policy import Budget, KeySource, Place, Target, Timeouts
 from lens_gate.records.run import CellEnd, RunEnd, Spend
 from lens_gate.records.sample import Marks, Sample
 
@@ -105,6 +106,29 @@ def test_a_run_end_survives_its_journey():
     assert from_json(RunEnd, json.loads(json.dumps(to_json(end)))) == end
 
 
+def test_a_policy_survives_its_journey():
+    target = Target(
+        key="t",
+        title="",
+        provider="openai",
+        model="m",
+        base_url=None,
+        region=None,
+        api_key=KeySource(env=None, file=None, command=("pass", "x")),
+        params={"stop": ["a", {"b": None}], "seed": 1},
+        headers={},
+        header_env={},
+        price=None,
+        timeouts=Timeouts(connect_s=1.0, first_byte_s=1.0, idle_s=1.0, total_s=1.0),
+        retries=0,
+        budget=Budget(max_usd=None, max_requests=None, max_duration_s=None),
+        simulate={"ttft": {"fixed": "2ms"}},
+        place=Place(file="p", line=1, column=1),
+    )
+    text = json.dumps(to_json(target))
+    assert to_json(from_json(Target, json.loads(text))) == json.loads(text)
+
+
 def test_money_is_a_string_and_never_a_float():
     assert to_json(Outer(word="a", inner=None, amount=Decimal("0.10")))["amount"] == "0.10"
     assert to_json(Decimal("1E-9")) == "0.000000001"
@@ -142,9 +166,9 @@ def test_anything_stays_as_it_is():
         ({"word": "a", "inner": None, "by_name": []}, r"by_name: not an object"),
         ({"word": "a", "inner": None, "by_name": {"x": "1"}}, r"by_name\.x: '1' is no float"),
         ({"word": "a", "inner": None, "by_name": {"x": 10**400}}, r"beyond all measure"),
-        ({"word": "a", "inner": None, "amount": "ten"}, r"amount: 'ten' is no amount"),
-        ({"word": "a", "inner": None, "amount": "NaN"}, r"amount: 'NaN' is no amount"),
-        ({"word": "a", "inner": None, "amount": "1e999999"}, r"'1e999999' is no amount"),
+        ({"word": "a", "inner": None, "amount": "ten"}, r"amount: 'ten' is no amount of money"),
+        ({"word": "a", "inner": None, "amount": "NaN"}, r"amount: 'NaN' is no amount of money"),
+        ({"word": "a", "inner": None, "amount": "1e999999"}, r"'1e999999' is no amount of money"),
         ({"word": "a", "inner": None, "flag": 1}, r"flag: 1 is no bool"),
         ({"word": "a", "inner": None, "texts": [1]}, r"texts\[0\]: 1 is no str"),
         ({"word": "a", "inner": None, "either": None}, r"either: null"),
