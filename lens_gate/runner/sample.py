@@ -1,0 +1,144 @@
+"""One sample: a prompt sent to a target, with its retries, its money and its end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from lens_gate.metrics.ledger import Refusal
+from lens_gate.metrics.pricing import reserve_for
+from lens_gate.records.exchange import Failure
+from lens_gate.records.policy import Prompt, Scenario
+from lens_gate.records.sample import Marks, Phase, Sample
+from lens_gate.runner.attempt import Attempt, attempt
+from lens_gate.runner.till import Till
+from lens_gate.runner.wire import Wire
+
+# A server that asks for a longer wait is not waited for: the failure stands.
+RETRY_CEILING_S = 60.0
+_BACKOFF_S = 0.5
+_BACKOFF_CEILING_S = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A request to be: its place in the run, and what it asks. ``ready_ns``: its slot was free."""
+
+    seq: int
+    scenario: Scenario
+    wire: Wire
+    phase: Phase
+    prompt: Prompt
+    ready_ns: int
+
+    def reservation(self) -> Decimal:
+        """The most that one attempt can cost."""
+        request = self.wire.request(self.scenario, self.prompt)
+        return reserve_for(
+            self.wire.prices,
+            self.wire.provider.bound_input(request),
+            request.max_output_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clockwork:
+    """The world as a sample needs it: run origin, monotonic clock, waiting, and chance (0 to 1)."""
+
+    origin_ns: int
+    now_ns: Callable[[], int]
+    sleep: Callable[[float], Awaitable[None]]
+    chance: Callable[[], float]
+
+
+async def take_sample(job: Job, till: Till, clock: Clockwork) -> Sample:
+    """Send the job, whose first reservation has been made, and answer with its sample.
+
+    Being cancelled (a cap, a signal) does not lose it: the attempt under way is settled at its
+    reservation and the sample says ``cut``.
+    """
+    amount = job.reservation()
+    request = job.wire.request(job.scenario, job.prompt)
+    tries = _Tries(amount)
+    while True:
+        try:
+            last = await attempt(
+                job.wire,
+                request,
+                ready_ns=job.ready_ns if tries.count == 0 else clock.now_ns() - clock.origin_ns,
+                origin_ns=clock.origin_ns,
+            )
+        except asyncio.CancelledError:
+            tries.add(till.settle(job.wire.target.key, amount, None), None)
+            return _sample(job, None, tries, cut=True)
+        except Exception:
+            # A bug of ours: it reaches the user as one, but no reservation stays open behind it.
+            till.settle(job.wire.target.key, amount, None)
+            raise
+        tries.add(till.settle(job.wire.target.key, amount, last.bill_usd), last.cost_usd)
+        wait_s = _retry_wait(last, tries.count, job.wire.target.retries, clock.chance)
+        if wait_s is None:
+            return _sample(job, last, tries)
+        try:
+            await clock.sleep(wait_s)
+        except asyncio.CancelledError:
+            return _sample(job, last, tries, cut=True)
+        tries.waited_s += wait_s
+        if isinstance(till.reserve(job.wire.target.key, amount), Refusal):
+            return _sample(job, last, tries)
+
+
+class _Tries:
+    """What the attempts of one sample add up to."""
+
+    def __init__(self, reservation: Decimal) -> None:
+        self.count = 0
+        self.waited_s = 0.0
+        self.reservation = reservation
+        self.settled = Decimal(0)
+        self.cost: Decimal | None = Decimal(0)
+
+    def add(self, settled: Decimal, cost: Decimal | None) -> None:
+        self.count += 1
+        self.settled += settled
+        self.cost = None if cost is None or self.cost is None else self.cost + cost
+
+
+def _retry_wait(
+    last: Attempt, count: int, retries: int, chance: Callable[[], float]
+) -> float | None:
+    """Seconds until the next attempt, or ``None`` where there is none."""
+    failure = last.failure
+    if failure is None or not failure.retryable or count > retries:
+        return None
+    if failure.retry_after_s is not None:
+        return failure.retry_after_s if failure.retry_after_s <= RETRY_CEILING_S else None
+    backoff = min(_BACKOFF_CEILING_S, _BACKOFF_S * 2.0 ** (count - 1))
+    return backoff * (0.5 + chance() / 2)
+
+
+def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False) -> Sample:
+    decoded = last.decoded if last else None
+    cut_failure = Failure(status="client", detail="broken off by the end of the run")
+    return Sample(
+        seq=job.seq,
+        scenario=job.scenario.key,
+        target=job.wire.target.key,
+        arm="head",
+        phase="cut" if cut else job.phase,
+        prompt_id=job.prompt.id,
+        attempts=tries.count,
+        waited_s=tries.waited_s,
+        marks=last.marks if last else Marks(ready=job.ready_ns),
+        failure=cut_failure if cut else last.failure if last else None,
+        limit_s=last.limit_s if last else None,
+        http_status=last.http_status if last else None,
+        model=decoded.model if decoded else None,
+        finish_reason=decoded.finish_reason if decoded else None,
+        service_tier=decoded.service_tier if decoded else None,
+        usage=decoded.usage if decoded else None,
+        output_chars=decoded.output_chars if decoded else 0,
+        reserved_usd=tries.reservation,
+        settled_usd=tries.settled,
+        cost_usd=tries.cost,
+    )

@@ -1,0 +1,195 @@
+"""Runs of the real runner against a real simulated server, in one process and one event loop."""
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import aiohttp
+import pytest
+
+from lens_gate.flows.planning import protocols, unit_prices
+from lens_gate.policy import load
+from lens_gate.policy.plan import make_plan
+from lens_gate.providers.table import PROVIDERS
+from lens_gate.records.exchange import Endpoint
+from lens_gate.records.run import RunHeader
+from lens_gate.runner.journal import open_journal, read_run
+from lens_gate.runner.measure import Onlookers, hopeless, measure
+from lens_gate.runner.wire import Wire
+from lens_gate.sim import serve
+from lens_gate.sim.behaviour import behaviour_from_mapping
+from lens_gate.transport import Redactor, Secret, open_session
+
+QUICK = {
+    "ttft": {"fixed": "2ms"},
+    "gap": {"fixed": "0.2ms"},
+    "output_tokens": {"fixed": 5},
+}
+
+
+def make_policy(**given):
+    """A policy of two cells as its author would write it; ``given`` replaces parts."""
+    policy = {
+        "version": 1,
+        "name": "runner",
+        "budget": {"max_usd": 1, "max_requests": 500, "max_duration": "60s"},
+        "baseline": {"compare": "none"},
+        "targets": {"one": {"provider": "simulated", "model": "sim"}},
+        "scenarios": {
+            "chat": {
+                "targets": ["one"],
+                "prompts": ["first question", "second question", "third question"],
+                "max_output_tokens": 20,
+                "load": {"pattern": "closed", "concurrency": 4},
+                "samples": {"min": 4, "max": 12, "warmup": 2},
+                "gates": [{"metric": "error_rate", "max": "50%"}],
+            }
+        },
+    }
+    for path, value in given.items():
+        *steps, last = path.split("__")
+        inner = policy
+        for step in steps:
+            inner = inner[step]
+        inner[last] = value
+    return load(
+        json.dumps(policy).encode(), file="p.yaml", read_file=lambda _: b"", providers=PROVIDERS
+    )
+
+
+def no_history(plan_policy, *, seed=1):
+    prices = unit_prices(plan_policy, protocols(plan_policy))
+    return make_plan(
+        plan_policy,
+        budget=plan_policy.budget,
+        seed=seed,
+        prices=prices,
+        providers=protocols(plan_policy),
+        history={},
+    )
+
+
+@dataclass
+class Outcome:
+    """What a run left: the journal read back, its raw bytes, and the server's own books."""
+
+    run: object
+    raw: bytes
+    stats: dict
+    plan: object
+
+    @property
+    def measured(self):
+        return [s for s in self.run.samples if s.phase == "measured"]
+
+
+@asynccontextmanager
+async def server(behaviour, seed=0):
+    ready = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+    task = asyncio.create_task(
+        serve(behaviour_from_mapping(behaviour), seed=seed, ready=ready.set_result, stop=stop)
+    )
+    try:
+        await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
+        yield ready.result()
+    finally:
+        stop.set()
+        await task
+
+
+async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None):
+    """Measure a plan with an in-process server for each target; gives an ``Outcome``."""
+    interrupt = asyncio.Event()
+    wires, stats, contexts = {}, {}, []
+    prices = {cell.target: cell.prices for cell in plan.cells}
+    for key, price in prices.items():
+        context = server(behaviours.get(key, QUICK))
+        port = await context.__aenter__()
+        contexts.append((key, port, context))
+        endpoint = Endpoint(base_url=f"http://127.0.0.1:{port}/v1", region=None, headers={})
+        session = open_session(endpoint.base_url, redact=Redactor([secret] if secret else []))
+        wires[key] = Wire(
+            target=plan.policy.targets[key],
+            provider=protocols(plan.policy)[key],
+            endpoint=endpoint,
+            session=await session.__aenter__(),
+            secret=secret,
+            prices=price,
+        )
+        contexts.append((None, None, session))
+    header = RunHeader(
+        run_id="r",
+        created="20261121T000000Z",
+        policy="runner",
+        policy_sha256="0",
+        commit=None,
+        dirty=False,
+        seed=plan.seed,
+        budget=plan.budget,
+        cells=plan.cells,
+        environment={},
+    )
+
+    def observe(progress):
+        if on_progress is not None:
+            on_progress(progress, interrupt)
+
+    onlookers = Onlookers(
+        observe=observe, after_block=hopeless, interrupt=interrupt, why=lambda: "interrupted"
+    )
+    try:
+        with open_journal(path, header) as journal:
+            await measure(plan, wires=wires, journal=journal, onlookers=onlookers)
+        for key, port, _ in contexts:
+            if key is not None:
+                async with (
+                    aiohttp.ClientSession() as http,
+                    http.get(f"http://127.0.0.1:{port}/__sim/stats") as answer,
+                ):
+                    stats[key] = await answer.json()
+    finally:
+        for _, _, context in reversed(contexts):
+            await context.__aexit__(None, None, None)
+    raw = path.read_bytes()
+    return Outcome(run=read_run(path), raw=raw, stats=stats, plan=plan)
+
+
+class Bench:
+    """What tests of the runner use."""
+
+    policy = staticmethod(make_policy)
+    plan = staticmethod(no_history)
+    QUICK = QUICK
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.count = 0
+
+    def run(self, plan, behaviours=None, **options):
+        self.count += 1
+        path = self.folder / f"run-{self.count}.jsonl"
+        return asyncio.run(run_plan(plan, behaviours or {}, path, **options))
+
+    def behave(self, **given):
+        return {"one": {**QUICK, **given}}
+
+    def with_budget(self, plan, **given):
+        return replace(plan, budget=replace(plan.budget, **given))
+
+    def secret(self, value):
+        return Secret(value)
+
+    def true_cost(self, outcome, target="one"):
+        """What the server says it served, at the plan's prices: an account that is not ours."""
+        prices = next(c.prices for c in outcome.plan.cells if c.target == target)
+        served = outcome.stats[target]
+        return (
+            prices.input * served["prompt_tokens"] + prices.output * served["completion_tokens"]
+        ) / 1_000_000
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    return Bench(tmp_path_factory.mktemp("runs"))
