@@ -23,8 +23,6 @@ from lens_gate.records.policy import Policy, Rule, Scenario
 from lens_gate.records.report import Row
 from lens_gate.records.sample import Sample
 
-_SHARES = {"error_rate", "goodput"}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellData:
@@ -44,8 +42,15 @@ class CellData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Question:
+    """A row to be, its check, and the family that it shares its error budget with.
+
+    Rules that are new in the head are a family of their own: however many a head adds, the trusted
+    rules stay as easy to fail as they were.
+    """
+
     row: Row
     check: Check | None
+    family: Literal["gating", "warning", "new"] = "gating"
 
 
 def judge_run(
@@ -57,7 +62,7 @@ def judge_run(
     is whether limits against history apply (``compare`` is not ``none``).
     """
     questions = [
-        question
+        replace(question, family=_family(rule))
         for scenario in policy.scenarios.values()
         for rule in scenario.rules
         for target in rule.targets
@@ -66,8 +71,8 @@ def judge_run(
         )
     ]
     verdicts: dict[str, Verdict] = {}
-    for gating in (True, False):
-        family = [q for q in questions if q.row.gating is gating]
+    for kind in ("gating", "warning", "new"):
+        family = [q for q in questions if q.family == kind]
         checks = [q.check for q in family if q.check is not None]
         for verdict in decide(
             checks, confidence=policy.confidence, family=max(1, len(family)), seed=seed
@@ -78,9 +83,15 @@ def judge_run(
     )
 
 
-def family_size(rows: Iterable[Row]) -> int:
-    """G: how many gating checks share the error budget."""
-    return sum(row.gating for row in rows)
+def _family(rule: Rule) -> Literal["gating", "warning", "new"]:
+    if rule.severity == "warn":
+        return "warning"
+    return "new" if rule.new_in_head else "gating"
+
+
+def family_size(rows: Iterable[Row], policy: Policy) -> int:
+    """G: how many gating checks of the trusted policy share the error budget."""
+    return sum(row.gating and row.place.file == policy.file for row in rows)
 
 
 def _questions(
@@ -109,10 +120,9 @@ def _absolute(  # a limit in a cell is named by all of these
     check = Check(
         row.verdict.id,
         check_kind(rule.metric, rule.statistic),
-        # Goodput is the share of requests that meet every objective; its complement is tested.
-        limit=1 - limit if rule.metric == "goodput" else limit,
+        limit=limit,
         head=head_arm(data.samples, rule.metric, scenario.objectives),
-        better="lower" if rule.metric in _SHARES else "higher" if which == "min" else "lower",
+        better="higher" if which == "min" else "lower",
         shown=rule.assurance == "shown",
         unit=row.unit,
         bad="missed an objective" if rule.metric == "goodput" else "failed",
@@ -146,7 +156,7 @@ def _relative(scenario: Scenario, rule: Rule, target: str, data: CellData | None
         head=head_arm(samples, rule.metric, scenario.objectives),
         base=[stored_arm(b, rule.metric, scenario.objectives, prompts=common) for b in data.stored],
         run_sd=prior_sd(rule.metric, data.kind),
-        better=CATALOGUE[rule.metric].better if rule.metric not in _SHARES else "lower",
+        better=CATALOGUE[rule.metric].better,
     )
     return _Question(row=row, check=check)
 

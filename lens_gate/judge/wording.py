@@ -203,8 +203,8 @@ def _change(row: Row) -> str:
         return ""
     if row.statistic:
         return _signed(estimate)
-    # Rates are compared by their difference. Goodput's verdict is about its complement.
-    return f"{_signed(-estimate if row.metric == 'goodput' else estimate)[:-2]} points"
+    # Rates are compared by their difference.
+    return f"{_signed(estimate)[:-2]} points"
 
 
 def _statistic(row: Row) -> str:
@@ -214,7 +214,8 @@ def _statistic(row: Row) -> str:
 def _signed(fraction: float) -> str:
     """A change without more digits than it deserves: ``+307 %``, ``-6.8 %``."""
     places = 2 if abs(fraction) >= 0.0995 else 3
-    return format_share(round(fraction, places), signed=True)
+    rounded = round(fraction, places)
+    return format_share(rounded, signed=True) if rounded else "0 %"
 
 
 def _sentence(text: str) -> str:

@@ -172,7 +172,7 @@ def test_a_rule_has_a_check_for_each_limit_in_each_cell():
         for target in ("mini", "maxi")
         for limit in ("absolute-max", "absolute-min", "history")
     ]
-    assert family_size(rows) == 6
+    assert family_size(rows, policy()) == 6
     missing = [row for row in rows if row.target == "maxi"]
     assert {row.name for row in missing} == {"no_data"}
     assert {row.verdict.reason for row in missing} == {"this cell was not measured"}
@@ -189,7 +189,7 @@ def test_cells_without_data_still_share_the_error_budget():
 def test_warnings_are_a_family_of_their_own():
     rows = judged(rule(max=1.0), rule("e2e", max=1.0, severity="warn"))
     assert [row.gating for row in rows] == [True, False]
-    assert family_size(rows) == 1
+    assert family_size(rows, policy()) == 1
 
 
 def test_an_absolute_limit_speaks_in_the_metrics_unit():
@@ -215,7 +215,9 @@ def test_error_rates_and_goodput():
     (good,) = judged(rule("goodput", "", min=0.95), cells=cell(slow))
     assert good.name == "fail"
     assert good.verdict.reason.startswith("12 of 20 missed an objective")
-    assert good.verdict.limit == pytest.approx(0.05)
+    assert good.verdict.limit == 0.95
+    assert good.verdict.head_value == 0.4
+    assert "below the minimum 95 %" in good.verdict.reason
 
 
 def test_an_error_rate_has_a_relative_limit_too():
@@ -273,3 +275,16 @@ def test_a_rule_that_is_new_in_the_head_has_its_absolute_limits_alone():
 def test_rows_carry_where_their_rule_stands():
     (row,) = judged(rule(max=1.0))
     assert (row.place, row.unit, row.better, row.rule) == (PLACE, "s", "lower", "ttft-typ")
+
+
+def test_rules_that_a_head_adds_do_not_dilute_the_trusted_ones():
+    """Counted into one family, a thousand new rules would raise the bar for every trusted one."""
+    theirs = Place(file="lens-gate.yaml (head)", line=1, column=1)
+    new = [
+        rule(id=f"new-{number}", max=1.0, new_in_head=True, place=theirs) for number in range(50)
+    ]
+    alone = judged(rule(max=0.05))
+    (first, *others) = judged(rule(max=0.05), *new)
+    assert first.verdict == alone[0].verdict
+    assert {row.name for row in others} == {"pass"}
+    assert family_size([first, *others], policy()) == 1

@@ -1,0 +1,64 @@
+"""Tables: Markdown's, and plain columns for a terminal."""
+
+from collections.abc import Sequence
+
+from tabulate import tabulate
+
+from lens_gate.records.report import Row
+from lens_gate.render.escape import cell, code, figure, prose
+from lens_gate.render.figures import (
+    base_value,
+    change,
+    head_with_bounds,
+    metric_title,
+    sample_size,
+    tolerance,
+    verdict_words,
+)
+
+_SIGNS = {
+    "fail": "❌",
+    "no_data": "🚫",
+    "inconclusive": "❔",
+    "new": "🆕",
+    "pass": "✅",
+    "improved": "🎉",
+}
+
+
+def sign(row: Row) -> str:
+    """The verdict as a picture; what only warns is no red cross."""
+    return "⚠️" if row.name in ("fail", "no_data") and not row.gating else _SIGNS[row.name]
+
+
+def markdown_grid(headers: Sequence[str], body: Sequence[Sequence[str]], *, left: int) -> str:
+    """A Markdown table; all but the first ``left`` columns stand at the right."""
+    align = ("left",) * left + ("right",) * (len(headers) - left)
+    cells = [[cell(text) for text in line] for line in body]
+    return tabulate(cells, headers, tablefmt="pipe", colalign=align, disable_numparse=True)
+
+
+def rows_grid(rows: Sequence[Row]) -> str:
+    """Checks as a Markdown table."""
+    body = [
+        [
+            f"{sign(row)} {verdict_words(row)}",
+            title(row),
+            code(f"{row.scenario}/{row.target}", 80),
+            *map(figure, (base_value(row), head_with_bounds(row), change(row), tolerance(row))),
+            sample_size(row),
+        ]
+        for row in rows
+    ]
+    headers = ("Verdict", "Metric", "Case", "Base", "Head", "Change [90 %]", "Allowed", "n")
+    return markdown_grid(headers, body, left=3)
+
+
+def title(row: Row) -> str:
+    """The metric's title and the statistic, for Markdown."""
+    return prose(metric_title(row.metric, row.statistic), 60)
+
+
+def plain_grid(headers: Sequence[str], body: Sequence[Sequence[object]]) -> str:
+    """Columns of plain text; cells must be single lines already."""
+    return tabulate(body, headers, tablefmt="plain", disable_numparse=True)

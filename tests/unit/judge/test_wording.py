@@ -1,0 +1,361 @@
+"""The sentences of a report: what happened, what to do, what moved."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lens_gate.judge.wording import (
+    apportion,
+    centre,
+    headline,
+    movements,
+    next_step,
+    short_name,
+    usual,
+)
+from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.records.check import Verdict
+from lens_gate.records.policy import Place
+from lens_gate.records.report import CellReport, Row, Statistics
+
+
+def statistics(typ, mean=None):
+    rest = dict.fromkeys(("p50", "p90", "p95", "p99", "max"), typ)
+    return Statistics(n=20, censored=0, mean=typ if mean is None else mean, typ=typ, **rest)
+
+
+def row(metric="ttft", name="pass", estimate=None, **given):
+    verdict = Verdict(
+        id="c",
+        verdict=name,
+        estimate=estimate,
+        low=None,
+        high=None,
+        n=20,
+        reason=given.pop("reason", "why"),
+        base_n=given.pop("base_n", 8),
+    )
+    whole = {
+        "rule": "r",
+        "scenario": "chat",
+        "target": "quick",
+        "statistic": "" if metric in ("error_rate", "goodput") else "typ",
+        "unit": CATALOGUE[metric].unit,
+        "better": CATALOGUE[metric].better,
+        "gating": True,
+        "kind": "relative",
+        "margin_from": "policy",
+        "policy_line": "",
+        "place": Place(file="f", line=1, column=1),
+    }
+    return Row(metric=metric, verdict=verdict, **{**whole, **given})
+
+
+def cell(metrics=None, history=None, target="quick"):
+    return CellReport(
+        scenario="chat",
+        target=target,
+        title="",
+        planned=20,
+        measured=20,
+        ok=20,
+        failures={},
+        example_failure="",
+        retried=0,
+        end="",
+        models=(),
+        baselines=8,
+        baseline_span="",
+        changed=(),
+        not_comparable=(),
+        price="",
+        spent_usd=0,
+        metrics=metrics or {},
+        history=history or {},
+        merged_share=0.0,
+        notes=(),
+    )
+
+
+def moved(ttft=1.0, itl=0.01, tokens=101.0):
+    """Metrics and history of a cell that used to take 1 s + 100 gaps of 10 ms."""
+    e2e = ttft + itl * (tokens - 1)
+    now = {"ttft": ttft, "itl": itl, "output_tokens": tokens, "e2e": e2e}
+    before = {"ttft": 1.0, "itl": 0.01, "output_tokens": 101.0, "e2e": 2.0}
+    return (
+        {name: statistics(value) for name, value in now.items()},
+        {name: (value, value) for name, value in before.items()},
+    )
+
+
+def test_a_metric_has_its_short_word():
+    assert [short_name(name) for name in ("ttft", "cost_usd", "output_tokens")] == [
+        "TTFT",
+        "cost",
+        "output tokens",
+    ]
+
+
+def test_times_are_centred_at_typ_and_counts_at_their_mean():
+    found = statistics(1.0, mean=2.0)
+    assert centre(found, "ttft") == 1.0
+    assert centre(found, "output_tokens") == 2.0
+    assert centre(found, "cost_usd") == 2.0
+
+
+def test_the_usual_value_is_a_geometric_mean():
+    assert usual([1.0, 4.0]) == pytest.approx(2.0)
+    assert usual([]) is None
+    assert usual([1.0, 0.0]) is None
+
+
+def test_movements_name_what_there_is_on_both_sides():
+    metrics, history = moved(ttft=4.07, tokens=149.0)
+    assert movements(metrics, history) == ("TTFT +307 %, ITL 0 %, E2E +178 %, output tokens +48 %")
+    assert movements(metrics, {}) == ""
+    assert movements({}, history) == ""
+
+
+def test_small_movements_keep_one_digit():
+    metrics, history = moved(ttft=0.9317)
+    assert movements(metrics, history).startswith("TTFT -6.8 %, ")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"ttft": 2.0}, "1 s: 1 s from a later first token"),
+        ({"itl": 0.02}, "1 s: 1 s from slower tokens"),
+        ({"tokens": 201.0}, "1 s: 1 s from more tokens"),
+        (
+            {"ttft": 2.0, "tokens": 51.0},
+            "500 ms: 1 s from a later first token, -500 ms from fewer tokens",
+        ),
+        (
+            {"ttft": 0.5, "itl": 0.02},
+            "500 ms: 1 s from slower tokens, -500 ms from an earlier first token",
+        ),
+        ({"ttft": 2.0, "itl": 0.0101}, "1.01 s: 1 s from a later first token"),
+        ({}, ""),
+        ({"ttft": 0.5}, ""),
+        ({"ttft": 1.05}, ""),
+    ],
+)
+def test_a_longer_answer_time_is_split_by_its_causes(change, said):
+    assert apportion(*moved(**change)).removeprefix("E2E is longer by about ") == said
+
+
+def test_nothing_is_split_without_both_sides():
+    metrics, history = moved(ttft=5.0)
+    assert apportion(metrics, {**history, "itl": ()}) == ""
+    assert apportion({"ttft": metrics["ttft"]}, history) == ""
+
+
+@given(ttft=st.floats(1.0, 10.0), itl=st.floats(0.01, 0.1), tokens=st.floats(101.0, 1000.0))
+def test_the_parts_add_up_to_the_whole(ttft, itl, tokens):
+    """A split that took the old or the new factor alone would leave a rest."""
+    text = apportion(*moved(ttft, itl, tokens))
+    if not text:
+        return
+    whole, _, parts = text.removeprefix("E2E is longer by about ").partition(": ")
+    total = ttft + itl * (tokens - 1) - 2.0
+    assert seconds(whole) == pytest.approx(total, rel=0.02)
+    # Each part below a twentieth is not named.
+    named = math.fsum(seconds(part.partition(" from")[0]) for part in parts.split(", "))
+    assert named == pytest.approx(total, rel=0.12)
+
+
+def seconds(text):
+    units = {"s": 1.0, "ms": 1e-3, "µs": 1e-6, "min": 60.0}
+    words = text.split()
+    return sum(float(n) * units[u] for n, u in zip(words[::2], words[1::2], strict=True))
+
+
+def test_a_failed_cell_is_told_by_meaning_slower_apart_from_longer():
+    rows = [
+        row("output_tokens", "fail", 0.478, statistic="mean"),
+        row("cost_usd", "fail", 0.448, statistic="mean"),
+        row("ttft", "fail", 3.07),
+        row("e2e", "fail", 1.33),
+        row("itl"),
+    ]
+    cells = [cell(*moved(ttft=4.07, tokens=149.0))]
+    assert headline("failed", rows, cells, "") == (
+        "chat/quick is slower (TTFT typ +307 %), takes longer overall (E2E typ +133 %), "
+        "writes longer answers (output tokens mean +48 %) and costs more (cost mean +45 %). "
+        "E2E is longer by about 3.55 s: 3.07 s from a later first token, "
+        "480 ms from more tokens."
+    )
+
+
+def test_longer_answers_are_named_though_no_check_says_so():
+    cells = [cell(*moved(tokens=149.0))]
+    text = headline("failed", [row("cost_usd", "fail", 0.4)], cells, "")
+    assert text == (
+        "chat/quick writes longer answers (output tokens +48 %) and costs more (cost typ +40 %)."
+    )
+
+
+@pytest.mark.parametrize("tokens", [101.0, 110.0])
+def test_answers_about_as_long_as_ever_are_not_named(tokens):
+    cells = [cell(*moved(tokens=tokens))]
+    assert headline("failed", [row("cost_usd", "fail", 0.4)], cells, "") == (
+        "chat/quick costs more (cost typ +40 %)."
+    )
+
+
+def test_a_cell_without_tokens_on_both_sides_says_nothing_of_its_length():
+    metrics, history = moved(tokens=200.0)
+    del metrics["output_tokens"]
+    text = headline("failed", [row("e2e", "fail", 0.4)], [cell(metrics, history)], "")
+    assert text == "chat/quick takes longer overall (E2E typ +40 %)."
+
+
+@pytest.mark.parametrize(
+    ("metric", "estimate", "said"),
+    [
+        ("output_tps", -0.2, "is slower (output tps typ -20 %)"),
+        ("queue_delay", 1.0, "was held back by this client (queue delay typ +100 %)"),
+        ("input_tokens", 0.2, "reads more input (input tokens typ +20 %)"),
+        ("cached_share", -0.2, "finds less in the cache (cached share typ -20 %)"),
+        ("error_rate", 0.05, "fails more often (error rate +5 points)"),
+        ("goodput", -0.05, "meets its objectives less often (goodput -5 points)"),
+        ("ttft", None, "is slower (TTFT typ)"),
+    ],
+)
+def test_each_metric_has_its_own_meaning(metric, estimate, said):
+    assert headline("failed", [row(metric, "fail", estimate)], [], "") == f"chat/quick {said}."
+
+
+def test_every_metric_of_the_catalogue_has_a_meaning():
+    for metric in CATALOGUE:
+        text = headline("failed", [row(metric, "fail", 0.2)], [], "")
+        assert "(" in text, metric
+
+
+def test_limits_are_named_in_the_singular_and_the_plural():
+    one = row("ttft", "fail", 3.1, kind="absolute")
+    two = row("error_rate", "fail", 0.1, kind="absolute")
+    assert headline("failed", [one], [], "") == "chat/quick is beyond its limit in TTFT typ."
+    assert headline("failed", [one, two], [], "") == (
+        "chat/quick is beyond its limits in TTFT typ, error rate."
+    )
+
+
+def test_at_most_three_cells_are_named():
+    rows = [row("ttft", "fail", 0.5, target=f"t{n}") for n in range(5)]
+    text = headline("failed", rows, [], "")
+    assert text == (
+        "chat/t0 is slower (TTFT typ +50 %); chat/t1 is slower (TTFT typ +50 %); "
+        "chat/t2 is slower (TTFT typ +50 %); and 2 more cells."
+    )
+    assert headline("failed", rows[:4], [], "").endswith("; and 1 more cell.")
+
+
+def test_what_only_warns_is_not_in_the_headline():
+    rows = [row("ttft", "fail", 0.5), row("e2e", "fail", 9.0, gating=False)]
+    assert headline("failed", rows, [], "") == "chat/quick is slower (TTFT typ +50 %)."
+
+
+@pytest.mark.parametrize(
+    ("names", "cells", "said"),
+    [
+        (["pass", "pass"], 1, "2 checks held in 1 cell."),
+        (["pass", "new", "improved"], 2, "3 checks held in 2 cells; 1 improved."),
+        (
+            ["pass", "inconclusive"],
+            1,
+            "1 check held in 1 cell; 1 could not be decided, which this policy lets pass.",
+        ),
+        ([], 1, "Nothing was checked: no gating rule applies to this run."),
+    ],
+)
+def test_a_passed_gate_says_how_many_checks_held(names, cells, said):
+    rows = [row(name=name) for name in names]
+    assert headline("passed", rows, [cell()] * cells, "") == said
+
+
+def test_an_undecided_gate_says_how_many_of_how_many():
+    rows = [row(name="inconclusive"), row(), row(name="inconclusive", gating=False)]
+    assert headline("inconclusive", rows, [], "") == (
+        "1 of 2 checks could not be decided; none was shown to be worse."
+    )
+
+
+def test_missing_data_come_with_the_first_reason():
+    rows = [row(name="no_data", reason="no samples"), row()]
+    assert headline("no_data", rows, [], "") == "1 of 2 checks had no data: no samples."
+    rows = [*rows, row(name="no_data", reason="other")]
+    assert headline("no_data", rows, [], "") == (
+        "2 of 3 checks had no data: no samples (and other reasons)."
+    )
+    assert headline("no_data", [], [], "") == "There was nothing to judge."
+    assert headline("no_data", [], [], "it was lost") == "There was nothing to judge: it was lost."
+
+
+@pytest.mark.parametrize(
+    ("outcome", "why", "said"),
+    [
+        ("budget", "", "The caps leave too little for a verdict."),
+        ("budget", "a cap. Nothing was sent.",
+         "The caps leave too little for a verdict: a cap. Nothing was sent."),
+        ("aborted", "SIGINT", "The run was broken off before a verdict: SIGINT."),
+        ("not_measured", "a fork", "Nothing was sent: a fork."),
+        ("unchanged", "", "Nothing that is measured differs."),
+    ],
+)  # fmt: skip
+def test_outcomes_without_verdicts_say_why(outcome, why, said):
+    assert headline(outcome, [], [], why) == said
+
+
+def test_a_failed_comparison_with_history_asks_for_the_base_branch():
+    step = next_step("failed", [row(name="fail")])
+    assert "base branch" in step
+    absolute = row(name="fail", kind="absolute")
+    assert "limits" in next_step("failed", [absolute])
+    # A comparison that only warns is not why it failed.
+    warned = row(name="fail", gating=False)
+    assert "base branch" not in next_step("failed", [absolute, warned])
+
+
+@pytest.mark.parametrize("outcome", ["passed", "inconclusive"])
+def test_a_first_run_is_offered_as_a_baseline(outcome):
+    rows = [row(), row(name="inconclusive", base_n=0)]
+    assert "lens-gate baseline update" in next_step(outcome, rows)
+
+
+def test_an_undecided_run_with_stored_runs_needs_more_of_them():
+    step = next_step("inconclusive", [row(name="inconclusive")])
+    assert "margins" in step
+    assert "baseline update" not in step
+
+
+def test_an_undecided_limit_asks_for_no_baseline():
+    rows = [row(name="inconclusive", kind="absolute", base_n=0)]
+    assert "baseline update" not in next_step("inconclusive", rows)
+
+
+def test_missing_data_are_mended_first_whatever_else_is_open():
+    rows = [row(name="no_data"), row(name="inconclusive", base_n=0)]
+    assert next_step("no_data", rows).startswith("Mend")
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        "passed",
+        "failed",
+        "inconclusive",
+        "unchanged",
+        "not_measured",
+        "no_data",
+        "budget",
+        "aborted",
+    ],
+)
+def test_every_outcome_has_a_step_that_is_a_sentence(outcome):
+    step = next_step(outcome, [])
+    assert step[0].isupper()
+    assert step.endswith(".")

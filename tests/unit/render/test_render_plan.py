@@ -1,0 +1,262 @@
+"""The plan and the stored runs as plain text."""
+
+import unicodedata
+from decimal import Decimal
+
+import pytest
+
+from lens_gate.records.plan import CellPlan, Fingerprint, Plan, UnitPrices
+from lens_gate.records.policy import (
+    BaselineSettings,
+    Budget,
+    Load,
+    Place,
+    Policy,
+    Rule,
+    SampleBounds,
+    Scenario,
+)
+from lens_gate.render.plan import plan_text
+from lens_gate.render.stored import stored_listing, stored_run
+
+BUDGET = Budget(max_usd=Decimal("0.50"), max_requests=200, max_duration_s=600.0)
+ASSUMED = "assumed: answers as long as allowed, 4 bytes an input token, 1 s + 20 ms a token"
+
+
+def rule(metric, statistic="", **given):
+    whole = {
+        "id": metric,
+        "relative": False,
+        "max_drift": None,
+        "max": None,
+        "min": None,
+        "severity": "fail",
+        "assurance": "point",
+        "targets": ("mini",),
+        "new_in_head": False,
+        "place": Place(file="lens-gate.yaml", line=63, column=9),
+    }
+    return Rule(metric=metric, statistic=statistic, **{**whole, **given})
+
+
+def cell(target="mini", **given):
+    whole = {
+        "scenario": "chat",
+        "target": target,
+        "n": 40,
+        "warmup": 2,
+        "min_n": 16,
+        "concurrency": 2,
+        "gating": True,
+        "worst_usd": Decimal("0.00011"),
+        "expected_usd": Decimal("0.000082"),
+        "expected_s": 3.56,
+        "expected_from": ASSUMED,
+        "limited_by": "",
+        "prices": UnitPrices(
+            provider="policy",
+            model="m",
+            input=Decimal(1),
+            output=Decimal(4),
+            dearest_input=Decimal(1),
+            dearest_output=Decimal(4),
+            request=Decimal(0),
+            source="policy: $1 in, $4 out for 1M tokens",
+        ),
+        "fingerprint": Fingerprint(fixed={}, compared={}),
+    }
+    return CellPlan(**{**whole, **given})
+
+
+RULES = (
+    rule("ttft", "typ", relative=True),
+    rule("cost_usd", "mean", relative=True, max_drift=0.15, severity="warn"),
+    rule("ttft", "p90", max=3.0),
+    rule("goodput", min=0.95),
+    rule("error_rate", relative=True, max_drift=0.02, max=0.05),
+)
+
+
+def shown(cells=None, rules=RULES, stored=None, warnings=(), **given):
+    name = given.pop("name", "my-assistant")
+    scenario = Scenario(
+        key="chat",
+        title="",
+        targets=("mini",),
+        prompts=(),
+        prompts_source="inline",
+        system=None,
+        max_output_tokens=100,
+        load=Load(pattern="closed", concurrency=2),
+        samples=SampleBounds(min=16, max=40, warmup=2),
+        objectives={},
+        rules=tuple(rules),
+        new_in_head=False,
+        place=Place(file="lens-gate.yaml", line=1, column=1),
+    )
+    policy = Policy(
+        name=name,
+        file="lens-gate.yaml",
+        sha256="0",
+        budget=BUDGET,
+        confidence=0.99,
+        on_inconclusive="warn",
+        baseline=BaselineSettings(compare="auto", branch="main", history=10, dir="baselines"),
+        allow_endpoints=(),
+        targets={},
+        scenarios={"chat": scenario},
+    )
+    plan = Plan(
+        policy=policy,
+        budget=given.pop("budget", BUDGET),
+        seed=1,
+        cells=tuple(cells or [cell()]),
+        warnings=tuple(warnings),
+    )
+    return plan_text(
+        plan,
+        worst=Decimal("0.0047"),
+        expected=Decimal("0.0034"),
+        duration_s=75.0,
+        stored=stored or {},
+        kinds={"mini": "simulated"},
+    )
+
+
+def test_a_plan_says_what_is_sent_what_it_costs_and_that_nothing_was_sent():
+    text = shown()
+    assert "requests   42 of at most 200, warm-up included" in text
+    assert "cost       $0.0034 expected, $0.0047 at worst, cap $0.50" in text
+    assert "time       1 min 15 s expected, cap 10 min" in text
+    assert "unchanged builds: at most 1 % for each policy" in text
+    assert text.endswith("nothing was sent")
+
+
+def test_where_times_are_known_from_is_said_below_the_table_once():
+    text = shown([cell(), cell("big")])
+    assert text.count(ASSUMED) == 1
+    assert f"\ntimes known from: {ASSUMED}\n" in text
+    assert "\nprice: policy: $1 in, $4 out for 1M tokens\n" in text
+    table = text.split("\n\n")[1]
+    assert all(len(line) <= 120 for line in table.splitlines())
+
+
+def test_different_sources_say_whose_they_are():
+    text = shown([cell(), cell("big", expected_from="3 stored runs")])
+    assert f"times known from (cell chat/mini): {ASSUMED}" in text
+    assert "times known from (cell chat/big): 3 stored runs" in text
+
+
+def test_what_cut_the_samples_is_named():
+    assert "samples.max" in shown()
+    assert "money" in shown([cell(limited_by="money")])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "TTFT typ    chat/mini  at most 100 % worse than its history (default)",
+        "cost mean   chat/mini  at most 15 % worse than its history",
+        "TTFT p90    chat/mini  at most 3 s",
+        "goodput     chat/mini  at least 95 %",
+        "error rate  chat/mini  at most 5 %, at most 2 points worse than its history",
+    ],
+)
+def test_each_rule_says_what_it_allows(line):
+    assert line in shown()
+
+
+def test_severity_and_place_are_shown():
+    text = shown()
+    assert "warn only" in text
+    assert "lens-gate.yaml:63" in text
+
+
+def test_a_cell_without_stored_runs_is_named_where_a_rule_needs_them():
+    words = "no stored run yet of chat/mini"
+    assert words in shown()
+    assert words not in shown(stored={"chat/mini": 3})
+    assert words not in shown(rules=[rule("ttft", "p90", max=3.0)])
+
+
+def test_warnings_are_shown_and_a_plan_has_caps_of_zero_where_none_are():
+    text = shown(
+        warnings=["mind this\x1b[2J"],
+        budget=Budget(max_usd=None, max_requests=0, max_duration_s=None),
+    )
+    assert "warning    mind this\ufffd[2J" in text
+    assert "cap $0.00" in text
+    assert "cap 0 s" in text
+
+
+@pytest.mark.parametrize("text", ["\x1b[31mred", "a\nb", "\u202ex"])
+def test_foreign_words_of_a_plan_are_only_visible_characters(text):
+    found = shown(
+        [
+            cell(
+                text,
+                limited_by=text,
+                expected_from=text,
+                prices=UnitPrices(
+                    provider="x",
+                    model="m",
+                    input=Decimal(1),
+                    output=Decimal(4),
+                    dearest_input=Decimal(1),
+                    dearest_output=Decimal(4),
+                    request=Decimal(0),
+                    source=text,
+                ),
+            )
+        ],
+        name=text,
+        warnings=[text],
+        rules=[rule("ttft", "p90", max=1.0, place=Place(file=text, line=1, column=1))],
+    )
+    bad = {c for c in found if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp")}
+    assert bad == {"\n"}
+    clean = shown([cell()], warnings=["x"], rules=[rule("ttft", "p90", max=1.0)])
+    assert len(found.splitlines()) == len(clean.splitlines())
+
+
+def test_no_stored_runs_are_said_in_words():
+    assert stored_listing([], width=80) == "there are no stored runs"
+
+
+def test_a_listing_has_a_line_for_each_stored_run(build):
+    runs = [
+        ("baselines/chat/quick/1.json", build.baseline()),
+        ("baselines/chat/quick/2.json", build.baseline(commit="", bad="a bad night", failures={})),
+    ]
+    header, first, second = stored_listing(runs, width=100).splitlines()
+    assert header.split() == [
+        "created", "(UTC)", "cell", "requests", "failed", "commit", "remark", "file",
+    ]  # fmt: skip
+    assert first.split() == [
+        "2026-11-21", "02:15", "chat/quick", "2", "1", "371ea0f0c505",
+        "baselines/chat/quick/1.json",
+    ]  # fmt: skip
+    assert "bad: a bad night" in second
+    assert " – " in second
+
+
+def test_a_stored_run_is_shown_with_provenance_and_metrics(build):
+    text = stored_run(
+        build.baseline(), {"ttft": build.statistics(0.1), "novel": build.statistics(1)}
+    )
+    for line in (
+        "cell                     chat/quick",
+        "failures                 timeout x 1",
+        "fixed max_output_tokens  400",
+        "compared model           gpt-test-2026",
+    ):
+        assert line in text
+    assert "TTFT      100 ms  105 ms" in text
+    assert "novel" not in text
+    assert "marked bad" not in text
+
+
+def test_a_stored_run_marked_bad_says_why(build):
+    text = stored_run(build.baseline(bad="a bad night", failures={}), {})
+    assert "marked bad               a bad night" in text
+    assert "failures                 none" in text
