@@ -1,0 +1,84 @@
+"""Options that several verbs share, each with its environment variable."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from lens_gate.units import parse_duration, parse_usd
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _usd(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return parse_usd(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        return parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+policy_option = click.option(
+    "--policy",
+    "policy_path",
+    envvar="LENS_GATE_POLICY",
+    metavar="FILE",
+    help="The policy file [default: lens-gate.yaml, .github/lens-gate.yaml].",
+)
+output_option = click.option(
+    "--output",
+    envvar="LENS_GATE_OUTPUT",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("lens-gate-out"),
+    show_default=True,
+    metavar="DIR",
+    help="Where run.jsonl, report.json and summary.md go.",
+)
+seed_option = click.option(
+    "--seed",
+    envvar="LENS_GATE_SEED",
+    type=click.IntRange(0, 2**62),
+    metavar="N",
+    help="Seed of prompt order, resampling and simulated providers [default: a fresh one].",
+)
+
+
+def cap_options(function: F) -> F:
+    """--max-usd, --max-requests and --max-duration: they can only lower the policy's caps."""
+    for option in (
+        click.option(
+            "--max-duration",
+            envvar="LENS_GATE_MAX_DURATION",
+            callback=_duration,
+            metavar="TIME",
+            help="Lower the policy's cap on time, such as 5m.",
+        ),
+        click.option(
+            "--max-requests",
+            envvar="LENS_GATE_MAX_REQUESTS",
+            type=click.IntRange(1),
+            metavar="N",
+            help="Lower the policy's cap on requests.",
+        ),
+        click.option(
+            "--max-usd",
+            envvar="LENS_GATE_MAX_USD",
+            callback=_usd,
+            metavar="USD",
+            help="Lower the policy's cap on money, such as 0.25.",
+        ),
+    ):
+        function = option(function)
+    return function

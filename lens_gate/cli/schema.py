@@ -1,0 +1,24 @@
+"""`lens-gate schema`: the published JSON Schemas."""
+
+import json
+from collections.abc import Callable
+
+import click
+
+from lens_gate.cli.terminal import say
+from lens_gate.policy import report_schema_text, schema_text
+from lens_gate.sim.behaviour import behaviour_schema
+
+_TEXTS: dict[str, Callable[[], str]] = {
+    "policy": schema_text,
+    "report": report_schema_text,
+    "behaviour": lambda: json.dumps(behaviour_schema(), indent=2) + "\n",
+}
+
+
+@click.command("schema")
+@click.argument("name", type=click.Choice(list(_TEXTS)), default="policy")
+def command(name: str) -> int:
+    """Print the JSON Schema of the policy, of report.json or of a simulator's behaviour."""
+    say(_TEXTS[name]())
+    return 0

@@ -1,0 +1,117 @@
+"""What the terminal is, what may be said on it, and the live view of a run."""
+
+import os
+import secrets
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.progress import (
+    Progress as Bars,
+)
+
+from lens_gate.flows.outside import Outside
+from lens_gate.runner.measure import Progress
+from lens_gate.units import format_usd
+
+_WIDTH_WITHOUT_TERMINAL = 120
+
+
+def say(text: str) -> None:
+    """Print to standard output; a reader that has gone away is no error of the gate's."""
+    try:
+        click.echo(text, nl=not text.endswith("\n"))
+    except (BrokenPipeError, ValueError, OSError):
+        return
+
+
+def tell(text: str) -> None:
+    """Print a line to standard error, where the course of things is told."""
+    try:
+        click.echo(text, err=True)
+    except (BrokenPipeError, ValueError, OSError):
+        return
+
+
+def width() -> int:
+    """Columns of the terminal, or a width that logs bear."""
+    if not sys.stdout.isatty():
+        return _WIDTH_WITHOUT_TERMINAL
+    return max(40, Console().width)
+
+
+def colour() -> bool:
+    """Whether standard output wants colour: a terminal that is not dumb, and no NO_COLOR."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+
+
+@contextmanager
+def outside() -> Iterator[Outside]:
+    """The real world, with a live view where somebody watches and quiet lines where nobody does."""
+    with _onlooker() as observe:
+        yield Outside(
+            environ=dict(os.environ),
+            cwd=Path.cwd(),
+            now=lambda: datetime.now(UTC),
+            entropy=lambda: secrets.randbits(48),
+            observe=observe,
+            tell=tell,
+        )
+
+
+@contextmanager
+def _onlooker() -> Iterator[Callable[[Progress], None]]:
+    if sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb":
+        with _live() as observe:
+            yield observe
+    else:
+        yield _quiet()
+
+
+@contextmanager
+def _live() -> Iterator[Callable[[Progress], None]]:
+    bars = Bars(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[money]}", markup=False),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    tasks: dict[str, TaskID] = {}
+
+    def observe(progress: Progress) -> None:
+        if progress.cell not in tasks:
+            tasks[progress.cell] = bars.add_task(progress.cell, total=progress.total, money="")
+        failed = f", {progress.failed} failed" if progress.failed else ""
+        money = f"{format_usd(progress.spend.spent_usd)} of {format_usd(progress.spend.cap_usd)}"
+        bars.update(tasks[progress.cell], completed=progress.done, money=money + failed)
+
+    with bars:
+        yield observe
+
+
+def _quiet() -> Callable[[Progress], None]:
+    def observe(progress: Progress) -> None:
+        if progress.done == progress.total or progress.done * 2 == progress.total:
+            failed = f", {progress.failed} failed" if progress.failed else ""
+            tell(
+                f"{progress.cell}: {progress.done} of {progress.total} requests{failed}; "
+                f"{format_usd(progress.spend.spent_usd)} spent"
+            )
+
+    return observe

@@ -1,0 +1,142 @@
+"""Measuring a plan: journal, wires, signals, and the run that comes back."""
+
+import asyncio
+import platform
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from lens_gate import __version__
+from lens_gate.flows.outside import Outside
+from lens_gate.providers.interface import Provider
+from lens_gate.records.plan import Plan
+from lens_gate.records.run import EndReason, Run, RunHeader
+from lens_gate.runner.journal import Journal, open_journal, read_run
+from lens_gate.runner.measure import Onlookers, hopeless, measure
+from lens_gate.runner.wire import open_wires
+from lens_gate.stats.rng import seed_of
+from lens_gate.transport import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """Secrets and extra headers by target key, resolved.
+
+    ``hidden`` are header values that came from the environment: they are kept out of all text.
+    """
+
+    secrets: Mapping[str, Secret | None]
+    headers: Mapping[str, Mapping[str, str]]
+    hidden: tuple[str, ...]
+
+
+def new_header(plan: Plan, outside: Outside, *, commit: str | None, dirty: bool) -> RunHeader:
+    """The head of a run that is about to begin."""
+    created = stamp(outside.now())
+    return RunHeader(
+        run_id=f"{created}-{seed_of(plan.seed, created) % 16**8:08x}",
+        created=created,
+        policy=plan.policy.name,
+        policy_sha256=plan.policy.sha256,
+        commit=commit,
+        dirty=dirty,
+        seed=plan.seed,
+        budget=plan.budget,
+        cells=plan.cells,
+        environment=environment(),
+    )
+
+
+def stamp(moment: datetime) -> str:
+    """A moment in UTC as names of runs have it: ``20261121T021500Z``."""
+    return moment.strftime("%Y%m%dT%H%M%SZ")
+
+
+def environment() -> Mapping[str, str]:
+    """The client's side, which is part of every measurement."""
+    return {
+        "lens_gate": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "loop": "asyncio",
+    }
+
+
+def measure_plan(
+    plan: Plan,
+    *,
+    header: RunHeader,
+    journal_path: Path,
+    providers: Mapping[str, Provider],
+    keys: Keys,
+    outside: Outside,
+) -> Run:
+    """Measure, and read back what the journal kept: what is judged is what was written.
+
+    SIGINT and SIGTERM end the run cleanly; the run's end says so. A second one ends the process.
+
+    Raises:
+        WorldError: the journal can't be written, or a simulated provider did not start.
+    """
+    with open_journal(journal_path, header) as journal:
+        asyncio.run(_measure(plan, journal, providers, keys, outside))
+    return read_run(journal_path)
+
+
+async def _measure(
+    plan: Plan,
+    journal: Journal,
+    providers: Mapping[str, Provider],
+    keys: Keys,
+    outside: Outside,
+) -> None:
+    interrupt = asyncio.Event()
+    with _signals(interrupt, outside) as why:
+        async with open_wires(
+            plan,
+            providers=providers,
+            secrets=keys.secrets,
+            headers=keys.headers,
+            hidden=keys.hidden,
+            seed_of=lambda target: seed_of(plan.seed, "simulated", target),
+        ) as wires:
+            onlookers = Onlookers(
+                observe=outside.observe,
+                after_block=hopeless,
+                interrupt=interrupt,
+                why=lambda: why[0],
+            )
+            await measure(plan, wires=wires, journal=journal, onlookers=onlookers)
+
+
+@contextmanager
+def _signals(interrupt: asyncio.Event, outside: Outside) -> Iterator[list[EndReason]]:
+    """Turn the first SIGINT or SIGTERM into an interrupt; leave the second to its default."""
+    why: list[EndReason] = ["interrupted"]
+    loop = asyncio.get_running_loop()
+    names: dict[signal.Signals, EndReason] = {
+        signal.SIGINT: "interrupted",
+        signal.SIGTERM: "terminated",
+    }
+
+    def stop(number: signal.Signals) -> None:
+        why[0] = names[number]
+        interrupt.set()
+        outside.tell("stopping: what was measured is kept; there will be no verdict")
+        for name in names:
+            loop.remove_signal_handler(name)
+
+    if sys.platform == "win32":
+        yield why
+        return
+    for name in names:
+        loop.add_signal_handler(name, stop, name)
+    try:
+        yield why
+    finally:
+        for name in names:
+            loop.remove_signal_handler(name)

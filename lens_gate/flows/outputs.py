@@ -1,0 +1,64 @@
+"""The files of a gate: written before any exit code is decided, so that nothing hides a result."""
+
+from pathlib import Path
+
+from lens_gate.errors import LensError, WorldError
+from lens_gate.records.report import Report
+from lens_gate.render.markdown import markdown
+from lens_gate.render.report_json import read_report, report_json
+
+RUN_FILE = "run.jsonl"
+REPORT_FILE = "report.json"
+SUMMARY_FILE = "summary.md"
+
+
+def write_report(folder: Path, report: Report) -> None:
+    """Write ``report.json``, then ``summary.md``: the record first, its pictures after.
+
+    Raises:
+        WorldError: the disk did not take them.
+    """
+    _write(folder / REPORT_FILE, report_json(report))
+    _write(folder / SUMMARY_FILE, markdown(report).encode())
+
+
+def discard_reports(folder: Path) -> None:
+    """Remove an earlier gate's report: whatever ends this one early, nobody reads the old answer.
+
+    Raises:
+        WorldError: it is there and can't be removed.
+    """
+    for name in (REPORT_FILE, SUMMARY_FILE):
+        try:
+            (folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            raise WorldError(f"{folder / name} can't be removed: {error.strerror}") from error
+
+
+def load_report(path: Path) -> Report:
+    """A saved report.
+
+    Raises:
+        LensError: the file is missing or is no report.
+    """
+    try:
+        return read_report(path.read_bytes())
+    except OSError as error:
+        raise LensError(
+            f"{path} can't be read: {error.strerror}", "name a report.json of `lens-gate gate`"
+        ) from error
+    except ValueError as error:
+        raise LensError(
+            f"{path} is no report: {str(error)[:200]}",
+            "name a report.json that this version of `lens-gate gate` or `judge` wrote",
+        ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = path.with_name(path.name + ".part")
+        scratch.write_bytes(data)
+        scratch.replace(path)
+    except OSError as error:
+        raise WorldError(f"{path} can't be written: {error.strerror}") from error

@@ -1,0 +1,120 @@
+"""From a policy to a plan: protocols, prices, what earlier runs let us expect, caps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TypeVar
+
+from lens_gate.errors import InputError, LensError, Problem
+from lens_gate.load.question import chat_request
+from lens_gate.metrics.pricing import PriceUnknown, resolve
+from lens_gate.policy.plan import Expectation
+from lens_gate.providers.interface import Provider
+from lens_gate.providers.table import wire
+from lens_gate.records.baseline import Baseline
+from lens_gate.records.plan import UnitPrices
+from lens_gate.records.policy import Budget, Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lowered:
+    """Caps from flags or environment. They can only lower the policy's."""
+
+    max_usd: Decimal | None = None
+    max_requests: int | None = None
+    max_duration_s: float | None = None
+
+
+def lower(budget: Budget, by: Lowered) -> Budget:
+    """The policy's caps, lowered.
+
+    Raises:
+        LensError: a flag asks for more than the policy allows.
+    """
+    return Budget(
+        max_usd=_lower("max-usd", budget.max_usd, by.max_usd),
+        max_requests=_lower("max-requests", budget.max_requests, by.max_requests),
+        max_duration_s=_lower("max-duration", budget.max_duration_s, by.max_duration_s),
+    )
+
+
+_Amount = TypeVar("_Amount", Decimal, int, float)
+
+
+def _lower(name: str, cap: _Amount | None, wanted: _Amount | None) -> _Amount | None:
+    if wanted is None or cap is None:
+        return cap if wanted is None else wanted
+    if wanted > cap:
+        raise LensError(
+            f"{name} {wanted} is above the policy's cap of {cap}",
+            "a budget can only be lowered from outside; raise it in the policy",
+        )
+    return wanted
+
+
+def protocols(policy: Policy) -> Mapping[str, Provider]:
+    """The protocol of each target."""
+    return {key: wire(target.provider, target.simulate) for key, target in policy.targets.items()}
+
+
+def unit_prices(policy: Policy, providers: Mapping[str, Provider]) -> Mapping[str, UnitPrices]:
+    """Prices of every target that a scenario uses.
+
+    Raises:
+        InputError: unknown prices, all of them, each with its place and remedy.
+    """
+    used = {key for scenario in policy.scenarios.values() for key in scenario.targets}
+    prices: dict[str, UnitPrices] = {}
+    problems: list[Problem] = []
+    for key in sorted(used):
+        target, provider = policy.targets[key], providers[key]
+        try:
+            prices[key] = resolve(
+                provider.price_provider,
+                target.model,
+                target.price,
+                simulated=provider.kind == "simulated",
+                request_usd=provider.request_usd,
+                bound_input=_bound_input(policy, key, provider),
+            )
+        except PriceUnknown as error:
+            problems.append(
+                Problem(
+                    file=target.place.file,
+                    line=target.place.line,
+                    column=target.place.column,
+                    message=f"target {key!r}: {error}",
+                    hint="give `price: {input: ..., output: ...}` (USD for 1M tokens) or `free`",
+                )
+            )
+    if problems:
+        raise InputError(problems)
+    return prices
+
+
+def _bound_input(policy: Policy, key: str, provider: Provider) -> int:
+    """The most input tokens of any request to a target: dearer tiers beyond are out of reach."""
+    return max(
+        provider.bound_input(chat_request(scenario, policy.targets[key], prompt))
+        for scenario in policy.scenarios.values()
+        if key in scenario.targets
+        for prompt in scenario.prompts
+    )
+
+
+def expectations(stored: Mapping[str, Sequence[Baseline]]) -> Mapping[str, Expectation]:
+    """What the stored runs of each cell (newest first) let us expect of a request."""
+    return {cell: found for cell, runs in stored.items() if (found := _expectation(runs))}
+
+
+def _expectation(runs: Sequence[Baseline]) -> Expectation | None:
+    def mean(metric: str) -> float | None:
+        numbers = [
+            value for run in runs[:3] for value in run.values.get(metric, ()) if value is not None
+        ]
+        return sum(numbers) / len(numbers) if numbers else None
+
+    output, given, seconds = mean("output_tokens"), mean("input_tokens"), mean("e2e")
+    if output is None or given is None or seconds is None:
+        return None
+    return Expectation(output_tokens=output, input_tokens=given, e2e_s=seconds)

@@ -1,0 +1,106 @@
+"""Everything that is settled before the first request: sources, prices, history, plan, keys."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lens_gate.errors import LensError
+from lens_gate.flows.history import History, history_of, read_stored
+from lens_gate.flows.measuring import Keys
+from lens_gate.flows.outside import Outside
+from lens_gate.flows.planning import expectations, protocols, unit_prices
+from lens_gate.flows.sources import Sources
+from lens_gate.policy.plan import make_plan
+from lens_gate.providers.interface import Provider
+from lens_gate.records.baseline import Baseline
+from lens_gate.records.plan import Plan
+from lens_gate.records.policy import Budget, Policy
+from lens_gate.transport import Secret, read_key_file, resolve_key, run_key_command
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan and what it was made from."""
+
+    plan: Plan
+    providers: Mapping[str, Provider]
+    stored: Mapping[str, Sequence[Baseline]]
+    histories: Mapping[str, History]
+
+
+def prepare(sources: Sources, *, budget: Budget, seed: int) -> Prepared:
+    """Make the plan, inside these caps.
+
+    Raises:
+        InputError: unknown prices.
+        BudgetError: the caps do not allow the least that could decide anything.
+    """
+    policy = sources.policy
+    providers = protocols(policy)
+    prices = unit_prices(policy, providers)
+    stored = stored_runs(sources)
+    plan = make_plan(
+        policy,
+        budget=budget,
+        seed=seed,
+        prices=prices,
+        providers=providers,
+        history=expectations(stored),
+    )
+    histories = {
+        cell.cell: history_of(
+            cell, stored.get(cell.cell, ()), most=policy.baseline.history, run_id=""
+        )
+        for cell in plan.cells
+    }
+    return Prepared(plan=plan, providers=providers, stored=stored, histories=histories)
+
+
+def stored_runs(sources: Sources) -> Mapping[str, Sequence[Baseline]]:
+    """The stored runs of every cell, newest first; none where the policy compares with nothing."""
+    policy = sources.policy
+    if policy.baseline.compare == "none":
+        return {}
+    return read_stored(
+        (
+            (scenario.key, target)
+            for scenario in policy.scenarios.values()
+            for target in scenario.targets
+        ),
+        sources.stored,
+    )
+
+
+def resolve_keys(policy: Policy, outside: Outside) -> Keys:
+    """The secrets of the targets that are used, and their extra headers.
+
+    Raises:
+        LensError: a key is missing; the hint names what to set.
+    """
+    used = {key for scenario in policy.scenarios.values() for key in scenario.targets}
+    secrets: dict[str, Secret | None] = {}
+    headers: dict[str, Mapping[str, str]] = {}
+    hidden: list[str] = []
+    for key in sorted(used):
+        target = policy.targets[key]
+        secrets[key] = resolve_key(
+            target.api_key,
+            environ=outside.environ,
+            read_file=read_key_file,
+            run_command=run_key_command,
+        )
+        private = _header_values(target.header_env, outside, key)
+        hidden += private.values()
+        headers[key] = {**target.headers, **private}
+    return Keys(secrets=secrets, headers=headers, hidden=tuple(hidden))
+
+
+def _header_values(names: Mapping[str, str], outside: Outside, target: str) -> Mapping[str, str]:
+    values = {}
+    for header, variable in names.items():
+        if not outside.environ.get(variable):
+            raise LensError(
+                f"target {target!r}: header {header} needs the environment variable {variable}",
+                f"set {variable} in the job's environment",
+            )
+        values[header] = outside.environ[variable]
+    return values

@@ -1,0 +1,304 @@
+"""Which commit decides what: the trusted policy, the head's content, the stored runs.
+
+Two refs, never mixed: everything that decides comes from the *trust ref*, and
+from a head only what the author may ask about. Heads are read as data, through git objects.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from lens_gate.errors import LensError, WorldError
+from lens_gate.flows.outside import Outside
+from lens_gate.hosts.detect import detect, read_event_file
+from lens_gate.policy import load, overlay, read_worktree_file
+from lens_gate.providers.table import PROVIDERS
+from lens_gate.records.baseline import Baseline
+from lens_gate.records.context import Context
+from lens_gate.records.policy import Change, Policy
+from lens_gate.records.report import Refs
+from lens_gate.repo import (
+    Repository,
+    baselines_at,
+    baselines_in_worktree,
+    blob_reader,
+    fetch_commit,
+    head_commit,
+    is_dirty,
+    list_blobs,
+    merge_base,
+    open_repository,
+    resolve,
+    target_tip,
+)
+
+POLICY_FILES = ("lens-gate.yaml", ".github/lens-gate.yaml")
+StoredRuns: TypeAlias = Callable[[str, str], Sequence[Baseline]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """The policy to follow, where it comes from, and how to read the stored runs.
+
+    ``stored`` gives the stored runs of a scenario on a target, newest first. ``not_measured`` says
+    why nothing may be sent, or is empty.
+    """
+
+    policy: Policy
+    policy_text: str
+    context: Context
+    refs: Refs
+    changes: tuple[Change, ...]
+    stored: StoredRuns
+    root: Path
+    commit: str | None
+    not_measured: str = ""
+
+
+def find_sources(outside: Outside, policy_path: str | None) -> Sources:
+    """Read the policy from where it is trusted, and the head's share of it.
+
+    Raises:
+        LensError: there is no policy, or the repository can't answer.
+        InputError: the policy (or the head's) has problems: all of them.
+    """
+    context = detect(outside.environ, read_event_file)
+    repository = open_repository(outside.cwd)
+    if repository is None:
+        return _folder(outside, context, policy_path)
+    names = _candidates(outside.cwd, repository.root, policy_path)
+    if context.event in ("pull_request", "merge_queue"):
+        return _pull_request(repository, context, names)
+    if context.event in ("push", "schedule"):
+        return _own_commit(repository, context, names)
+    return _work_tree(repository, context, names)
+
+
+def _candidates(cwd: Path, root: Path, given: str | None) -> tuple[str, ...]:
+    """Where the policy may be, relative to the root."""
+    if given is None:
+        return POLICY_FILES
+    path = Path(os.path.normpath(cwd / given))
+    real = path.parent.resolve() / path.name
+    if not real.is_relative_to(root.resolve()):
+        raise LensError(
+            f"the policy {given} is not in the repository {root}",
+            "policies are read from git; put it into the repository",
+        )
+    return (real.relative_to(root.resolve()).as_posix(),)
+
+
+def _folder(outside: Outside, context: Context, given: str | None) -> Sources:
+    if context.event not in ("local", "manual"):
+        raise WorldError(
+            f"a {context.event} run needs a git repository, and {outside.cwd} is in none",
+            "check the repository out before lens-gate runs, with `fetch-depth: 0`",
+        )
+    path = Path(outside.cwd, given) if given else None
+    root = path.parent if path else outside.cwd
+    names = (path.name,) if path else POLICY_FILES
+    return _sources_on_disk(root, names, context, None, "the folder (there is no git repository)")
+
+
+def _work_tree(repository: Repository, context: Context, names: Sequence[str]) -> Sources:
+    return _sources_on_disk(repository.root, names, context, repository, "the work tree")
+
+
+def _sources_on_disk(
+    root: Path, names: Sequence[str], context: Context, repository: Repository | None, where: str
+) -> Sources:
+    name = next((n for n in names if (root / n).is_file()), None)
+    if name is None:
+        raise _no_policy(names, f"in {root}")
+    read = read_worktree_file(root)
+    data = read(name)
+    policy = load(data, file=name, read_file=read, providers=PROVIDERS)
+    commit = head_commit(repository) if repository else None
+    return Sources(
+        policy=policy,
+        policy_text=data.decode("utf-8", "replace"),
+        context=context,
+        refs=Refs(
+            mode="",
+            why=f"policy and stored runs are read from {where}: nothing in it is foreign",
+            trust_ref=None,
+            control_ref=None,
+            head=commit,
+            dirty=bool(repository and is_dirty(repository)),
+        ),
+        changes=(),
+        stored=_stored_on_disk(root, policy),
+        root=root,
+        commit=commit,
+    )
+
+
+def _own_commit(repository: Repository, context: Context, names: Sequence[str]) -> Sources:
+    commit = resolve(repository, context.trust_ref or "HEAD")
+    name = _present(repository, commit, names)
+    if name is None:
+        raise _no_policy(names, f"in the commit {commit[:12]}")
+    read = blob_reader(repository, commit)
+    data = read(name)
+    policy = load(data, file=name, read_file=read, providers=PROVIDERS)
+    return Sources(
+        policy=policy,
+        policy_text=data.decode("utf-8", "replace"),
+        context=context,
+        refs=Refs(
+            mode="",
+            why=f"a {context.event} is its own authority: all is read in its commit",
+            trust_ref=commit,
+            control_ref=None,
+            head=commit,
+            dirty=False,
+        ),
+        changes=(),
+        stored=_stored_at(repository, commit, policy),
+        root=repository.root,
+        commit=commit,
+    )
+
+
+def _pull_request(repository: Repository, context: Context, names: Sequence[str]) -> Sources:
+    if context.target_branch is None or context.head_ref is None:
+        raise AssertionError("the host's detection fills these in for a pull request")
+    tip = target_tip(repository, context.target_branch, context.target_commit)
+    head = fetch_commit(repository, context.head_ref)
+    trusted_name = _present(repository, tip.commit, names)
+    head_name = _present(repository, head, names)
+    if trusted_name is None:
+        return _untrusted(repository, context, head, names, head_name)
+    read = blob_reader(repository, tip.commit)
+    data = read(trusted_name)
+    trusted = load(data, file=trusted_name, read_file=read, providers=PROVIDERS)
+    control = (
+        fetch_commit(repository, context.merge_base)
+        if context.merge_base
+        else merge_base(repository, tip.commit, head)
+    )
+    policy, changes = _with_head(repository, trusted, head, head_name)
+    return Sources(
+        policy=policy,
+        policy_text=data.decode("utf-8", "replace"),
+        context=context,
+        refs=Refs(
+            mode="",
+            why=(
+                f"policy and stored runs are read at {context.target_branch} ({tip.why}); "
+                "the head gives prompts, model and parameters"
+            ),
+            trust_ref=tip.commit,
+            control_ref=control,
+            head=head,
+            dirty=False,
+        ),
+        changes=changes,
+        stored=_stored_at(repository, tip.commit, trusted),
+        root=repository.root,
+        commit=head,
+        not_measured=_foreign_branch(context.target_branch, trusted),
+    )
+
+
+def _with_head(
+    repository: Repository, trusted: Policy, head: str, name: str | None
+) -> tuple[Policy, tuple[Change, ...]]:
+    """The trusted policy with what a head may change, and the list of what it changes."""
+    if name is None:
+        gone = Change(path=trusted.file, trusted="present", head="removed", effect="after_merge")
+        return trusted, (gone,)
+    read = blob_reader(repository, head)
+    # Named so that its problems, and the places of its new rules, are not taken for the trusted's.
+    theirs = load(read(name), file=f"{name} (head)", read_file=read, providers=PROVIDERS)
+    return overlay(trusted, theirs)
+
+
+def _foreign_branch(target: str, trusted: Policy) -> str:
+    if target == trusted.baseline.branch:
+        return ""
+    return (
+        f"the target branch {target} is not the policy's baseline branch {trusted.baseline.branch}"
+    )
+
+
+def _untrusted(
+    repository: Repository,
+    context: Context,
+    head: str,
+    names: Sequence[str],
+    head_name: str | None,
+) -> Sources:
+    """A change that brings the first policy: shown, not measured, since nobody approved it yet."""
+    if head_name is None:
+        raise _no_policy(names, f"at {context.target_branch} or in the head")
+    read = blob_reader(repository, head)
+    data = read(head_name)
+    policy = load(data, file=head_name, read_file=read, providers=PROVIDERS)
+    return Sources(
+        policy=policy,
+        policy_text=data.decode("utf-8", "replace"),
+        context=context,
+        refs=Refs(
+            mode="",
+            why=f"{context.target_branch} has no policy yet",
+            trust_ref=None,
+            control_ref=None,
+            head=head,
+            dirty=False,
+        ),
+        changes=(),
+        stored=lambda _scenario, _target: (),
+        root=repository.root,
+        commit=head,
+        not_measured=f"{context.target_branch} has no policy yet; this one counts once merged",
+    )
+
+
+def _present(repository: Repository, commit: str, names: Sequence[str]) -> str | None:
+    """The first of these names that the commit holds."""
+    return next((name for name in names if name in list_blobs(repository, commit, name)), None)
+
+
+def _stored_at(repository: Repository, commit: str, policy: Policy) -> StoredRuns:
+    def stored(scenario: str, target: str) -> Sequence[Baseline]:
+        found = baselines_at(
+            repository,
+            commit,
+            policy.baseline.dir,
+            scenario,
+            target,
+            _most(policy),
+            accept=_not_bad,
+        )
+        return [item.baseline for item in found]
+
+    return stored
+
+
+def _stored_on_disk(root: Path, policy: Policy) -> StoredRuns:
+    def stored(scenario: str, target: str) -> Sequence[Baseline]:
+        found = baselines_in_worktree(
+            root, policy.baseline.dir, scenario, target, _most(policy), accept=_not_bad
+        )
+        return [item.baseline for item in found]
+
+    return stored
+
+
+def _not_bad(baseline: Baseline) -> bool:
+    return not baseline.bad
+
+
+def _most(policy: Policy) -> int:
+    """How many stored runs to read: those that compare may lie behind some that do not."""
+    return policy.baseline.history * 5
+
+
+def _no_policy(names: Sequence[str], where: str) -> LensError:
+    return LensError(
+        f"there is no policy {' or '.join(names)} {where}",
+        "`lens-gate init` writes one; --policy names another file",
+    )
