@@ -10,7 +10,6 @@ names, and uv installs everything else from the lock, every file checked against
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -18,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
+import urllib.parse
 import urllib.request
 import venv
 from pathlib import Path
@@ -50,7 +50,7 @@ def fetch_pip(folder: Path) -> Path:
     except ValueError:
         links = re.findall(r'href="([^"]+)"', page)
     link = next(u for u in links if u.split("#")[0].rsplit("/", 1)[-1] == name)
-    with urllib.request.urlopen(urllib.request.urljoin(base, link), timeout=60) as answer:  # type: ignore[attr-defined]
+    with urllib.request.urlopen(urllib.parse.urljoin(base, link), timeout=60) as answer:
         wheel = answer.read()
     found = hashlib.sha256(wheel).hexdigest()
     if found != PIP_WHEEL_SHA256:
@@ -58,6 +58,22 @@ def fetch_pip(folder: Path) -> Path:
     path = folder / name
     path.write_bytes(wheel)
     return path
+
+
+def install_uv(python: Path, version: str, hashes: list[str], env: dict[str, str]) -> None:
+    """Install the locked uv with pip: the environment's own, or the pinned wheel's."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        pip_env = env
+        # Debian ships Python without ensurepip, or with one that refuses to work.
+        ensure = [python, "-m", "ensurepip", "--default-pip"]
+        if subprocess.run(ensure, check=False, env=env, capture_output=True).returncode != 0:
+            pip_env = {**env, "PYTHONPATH": str(fetch_pip(folder))}
+        wanted = folder / "uv.txt"
+        pins = " ".join(f"--hash={h}" for h in hashes)
+        wanted.write_text(f"uv=={version} {pins}\n", encoding="utf-8")
+        options = ["--quiet", "--disable-pip-version-check", "--require-hashes", "-r", wanted]
+        subprocess.run([python, "-m", "pip", "install", *options], check=True, env=pip_env)
 
 
 def main() -> None:
@@ -68,47 +84,11 @@ def main() -> None:
     python = target / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
         venv.create(target, with_pip=False, clear=True, symlinks=os.name != "nt")
+    env = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME"}}
     version, hashes = locked_uv()
     uv = python.with_name("uv.exe" if os.name == "nt" else "uv")
-    env = {k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME"}}
-    have = (
-        uv.exists()
-        and subprocess.run([uv, "--version"], capture_output=True, text=True, check=False).stdout
-    )
-    if not (have and version in have.split()):
-        with tempfile.TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            if importlib.util.find_spec("ensurepip"):
-                from ensurepip import _bundled  # noqa: F401, PLC0415  # proves that the wheel is there
-
-                subprocess.run(
-                    [python, "-m", "ensurepip", "--default-pip"],
-                    check=True,
-                    env=env,
-                    stdout=subprocess.DEVNULL,
-                )
-                pip_env = env
-            else:
-                pip_env = {**env, "PYTHONPATH": str(fetch_pip(folder))}
-            wanted = folder / "uv.txt"
-            wanted.write_text(
-                f"uv=={version} " + " ".join(f"--hash={h}" for h in hashes) + "\n", encoding="utf-8"
-            )
-            subprocess.run(
-                [
-                    python,
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--disable-pip-version-check",
-                    "--require-hashes",
-                    "-r",
-                    wanted,
-                ],
-                check=True,
-                env=pip_env,
-            )
+    if not uv.exists() or version not in _output([uv, "--version"]).split():
+        install_uv(python, version, hashes, env)
     subprocess.run(
         [uv, "sync", "--locked", "--quiet", "--all-extras", "--python", python],
         check=True,
@@ -116,6 +96,10 @@ def main() -> None:
         env={**env, "UV_PROJECT_ENVIRONMENT": str(target), "VIRTUAL_ENV": str(target)},
     )
     (target / ".ready").touch()
+
+
+def _output(command: list[str | Path]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from hypothesis import settings
 
-# A deadline would be an assertion on absolute time. `pytest --hypothesis-profile=explore` draws anew.
+# A deadline would be an assertion on absolute time. `--hypothesis-profile=explore` draws anew.
 settings.register_profile("fixed", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("fixed")

@@ -1,0 +1,55 @@
+# Each target prepares its own environment in .venv from Python 3.11 or later, git and make alone.
+# The lock decides every version; `make clean` starts over.
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PURE := lens_gate/errors.py,lens_gate/units.py,lens_gate/records/*,lens_gate/stats/*,lens_gate/metrics/*,lens_gate/load/*,lens_gate/judge/*,lens_gate/providers/*,lens_gate/render/*
+JOBS ?= 2
+SEED ?=
+
+export PYTHONDONTWRITEBYTECODE = 1
+
+.PHONY: demo test e2e lint type unit bench clean
+
+demo: $(VENV)/.ready
+	$(BIN)/lens-gate demo $(if $(SEED),--seed $(SEED))
+
+test: lint type unit
+
+unit: $(VENV)/.ready
+	rm -f .coverage .coverage.*
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8
+	$(BIN)/coverage report --skip-covered --fail-under=90
+	$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(PURE)'
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/zizmor --offline --no-progress --persona=pedantic .github lens_gate/policy/starter/workflow.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml lens_gate/policy/starter/workflow.yml
+	$(BIN)/check-jsonschema --check-metaschema lens_gate/policy/schema/*.json lens_gate/sim/behaviour.schema.json
+	$(BIN)/lens-gate schema policy > $(VENV)/policy.schema.json
+	$(BIN)/check-jsonschema --schemafile $(VENV)/policy.schema.json examples/*/lens-gate.yaml
+
+type: $(VENV)/.ready
+	$(BIN)/mypy
+
+# Needs what Debian or npm packages install, or recordings of real providers (LENS_GATE_RECORDINGS).
+e2e: $(VENV)/.ready
+	$(BIN)/pytest -n $(JOBS) tests/e2e
+
+bench: $(VENV)/.ready
+	$(BIN)/python bench/verdict_cost.py
+	$(BIN)/python bench/start_up.py
+
+clean:
+	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \
+		.hypothesis dist build lens-gate-out
+
+$(VENV)/.ready: pyproject.toml uv.lock .ci/bootstrap.py
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found"; exit 1; }
+	$(PYTHON) .ci/bootstrap.py $(VENV)

@@ -1,0 +1,339 @@
+# ruff: noqa: INP001  # a script beside the pages that it fills, no package
+"""The tables of these pages, made from the program itself: `python docs/generate.py`.
+
+A page marks a table by ``<!-- generated: NAME -->`` and ``<!-- end -->``; what stands between them
+is replaced. A test holds the committed pages against what this makes.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from lens_gate.judge.evidence import minimum
+from lens_gate.metrics.catalogue import CATALOGUE, default_drift, prior_sd
+from lens_gate.policy import report_schema_text, schema_text
+from lens_gate.providers.table import PROVIDERS
+from lens_gate.sim.behaviour import behaviour_schema
+from lens_gate.sim.model import PROFILES
+
+Schema = Mapping[str, Any]
+Row = Sequence[str]
+
+_BLOCK = re.compile(r"(<!-- generated: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_DEFAULT = re.compile(r" ?Default: ([^.]+)\.")
+_HEAD = re.compile(r"^H(?:, [^.]+| within allow_endpoints)?\. ")
+_UNITS: Final = {
+    "s": "seconds",
+    "tokens": "tokens",
+    "usd": "US dollars",
+    "share": "share",
+    "tokens/s": "tokens a second",
+}
+# The schema sends readers of an editor's tooltip elsewhere; a reader of the page needs no detour.
+_SAID_HERE: Final = {
+    "metric": "A metric and a statistic of [Metrics](measuring.md#metrics). Without a statistic: "
+    "`typ` for times and speeds, `mean` for the rest. `max` takes an absolute limit only.",
+}
+_SPANNED: Final = re.compile(r"(?<![\w/])(/__sim/stats|[a-z0-9]+(?:_[a-z0-9]+)+)(?!\w)")
+
+
+def table(head: Row, rows: Iterable[Row]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell or '–' for cell in line)} |\n" for line in lines)
+
+
+def filled(text: str) -> str:
+    """A page with its generated tables made anew.
+
+    Raises:
+        KeyError: it names a table that is not known.
+    """
+    return _BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[3], text)
+
+
+def _code(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return f"`{text}`"
+
+
+def _prose(text: str) -> str:
+    """A sentence of a schema as Markdown: names of keys as code, bars kept out of the table."""
+    parts = text.replace("|", "\\|").split("`")
+    parts[::2] = (_SPANNED.sub(r"`\1`", part) for part in parts[::2])
+    return "`".join(parts)
+
+
+def _resolved(schema: Schema, root: Schema) -> Schema:
+    if not schema.get("$ref", "").startswith("#"):
+        return schema
+    found = root
+    for step in schema["$ref"].removeprefix("#/").split("/"):
+        found = found[step]
+    return {**found, **{k: v for k, v in schema.items() if k != "$ref"}}
+
+
+def _parts(schema: Schema) -> Iterator[Schema]:
+    """The schema, and the alternatives inside it that are mappings."""
+    yield schema
+    yield from (part for part in schema.get("anyOf", ()) if part.get("type") == "object")
+
+
+def _keys(
+    schema: Schema, root: Schema, prefix: str = "", *, deep: bool = True
+) -> Iterator[tuple[str, Schema, bool]]:
+    """Every key below a mapping, dotted, with its schema and whether it must be given."""
+    for part in _parts(schema):
+        for name, given in part.get("properties", {}).items():
+            found = _resolved(given, root)
+            path = f"{prefix}{name}"
+            yield path, found, name in part.get("required", ())
+            if not deep:
+                continue
+            inner, step = found, "."
+            if found.get("type") == "array":
+                inner, step = _resolved(found.get("items", {}), root), "[]."
+            yield from _keys(inner, root, path + step)
+
+
+def _policy_rows(schema: Schema, root: Schema) -> Iterator[Row]:
+    for path, found, required in _keys(schema, root):
+        if path.startswith("gates[]."):  # a table of their own
+            continue
+        text = found.get("description", "")
+        mark = _HEAD.match(text)
+        who = "trust"
+        if mark:
+            who = "head, where allowed" if "allow_endpoints" in mark[0] else "head"
+            text = text[mark.end() :]
+        named = _DEFAULT.search(text)
+        if path in _SAID_HERE:
+            text = _SAID_HERE[path]
+        default = "**required**" if required else ""
+        if "default" in found:
+            default = _code(found["default"])
+        elif named and not required:
+            default, text = named[1], _DEFAULT.sub("", text)
+        kind = "the number 1" if path == "version" else found.get("title", "")
+        yield f"`{path}`", _prose(kind), _prose(default), who, _prose(text.strip())
+
+
+def _policy_table(*steps: str, head: bool = False) -> str:
+    root = json.loads(schema_text())
+    schema: Schema = root
+    for step in steps:
+        schema = schema[step]
+    rows: list[Row] = list(_policy_rows(schema, root))
+    if head:
+        # The rows of a prompts file are the content of a key that the head may change.
+        rows = [(*row[:3], "head", row[4]) for row in rows]
+    return table(("Key", "Value", "Default", "Changed by", "Meaning"), rows)
+
+
+def _providers() -> str:
+    rows = []
+    for row in PROVIDERS.values():
+        key = "none" if row.kind == "simulated" else "optional"
+        if row.needs_key:
+            key = f"`{row.key_env}`"
+        price = "built in" if row.kind == "simulated" else "must be given"
+        rows.append(
+            (
+                f"`{row.name}`",
+                row.title,
+                row.kind,
+                f"`{row.default_base_url}`" if row.default_base_url else "",
+                key,
+                "price table" if row.price_provider else price,
+            )
+        )
+    return table(("Provider", "Protocol", "Kind", "Address", "Key", "Price"), rows)
+
+
+def _params() -> str:
+    rows = (
+        (
+            f"`{row.name}`",
+            ", ".join(f"`{name}`" for name in sorted(row.params)) if row.params else "any",
+            "; ".join(_prose(f"{k}: {v}") for k, v in (row.notes or {}).items()),
+        )
+        for row in PROVIDERS.values()
+    )
+    return table(("Provider", "`params`", "Notes"), rows)
+
+
+def _metrics() -> str:
+    rows = (
+        (
+            f"`{m.name}`",
+            m.title,
+            _UNITS[m.unit],
+            m.better,
+            f"`{m.default_statistic}`" if m.default_statistic else "takes none",
+            _prose(m.definition),
+        )
+        for m in CATALOGUE.values()
+    )
+    head = ("Name", "Metric", "Unit", "Better", "Default statistic", "Definition")
+    return table(head, rows)
+
+
+def _margins() -> str:
+    rows = []
+    for name, metric in CATALOGUE.items():
+        for statistic in metric.statistics:
+            hosted = default_drift(name, statistic, "hosted")
+            own = default_drift(name, statistic, "self-hosted")
+            if hosted is not None or own is not None:
+                cells = (f"{m:.0%}" if m is not None else "" for m in (hosted, own))
+                rows.append((f"`{name}.{statistic}`", *cells))
+    return table(("Rule", "Hosted and simulated", "Self-hosted"), rows)
+
+
+def _spreads() -> str:
+    groups: dict[tuple[float, float], list[str]] = {}
+    for name, metric in CATALOGUE.items():
+        if metric.statistics:
+            found = prior_sd(name, "hosted"), prior_sd(name, "self-hosted")
+            groups.setdefault(found, []).append(f"`{name}`")
+    rows = ((", ".join(names), f"{a:g}", f"{b:g}") for (a, b), names in groups.items())
+    return table(("Metrics", "Hosted and simulated", "Self-hosted"), rows)
+
+
+def _minimums() -> str:
+    kinds = ("typ", "mean", "p50", "p90", "p95", "p99", "error_rate")
+    return table(
+        ("Statistic", *(f"`{kind}`" for kind in kinds)),
+        [("Requests", *(str(minimum(kind)) for kind in kinds))],
+    )
+
+
+def _kind(found: Schema, root: Schema) -> str:
+    """The form of a behaviour's value in a word or two."""
+    if "anyOf" in found and "type" not in found:
+        return " or ".join(_kind(_resolved(part, root), root) for part in found["anyOf"])
+    if "enum" in found:
+        return ", ".join(_code(word) for word in found["enum"])
+    if "const" in found:
+        return _code(found["const"])
+    for name, given in root["$defs"].items():
+        if "pattern" in given and given["pattern"] == found.get("pattern"):
+            return name
+    if found.get("type") in {"number", "integer"} and found.get("maximum") == 5:
+        return "spread"
+    words = {"object": "mapping", "array": "list", "boolean": "true or false", "string": "text"}
+    if found.get("type") in words:
+        return words[found["type"]]
+    word = "whole number" if found["type"] == "integer" else "number"
+    low = found.get("minimum", found.get("exclusiveMinimum"))
+    above = "above " if "exclusiveMinimum" in found else ""
+    return f"{word}, {above}{low:g} to {found['maximum']:,}"
+
+
+def _behaviour() -> str:
+    root = behaviour_schema()
+    rows = []
+    for path, found, _ in _keys(root, root):
+        if path.startswith("faults."):
+            continue
+        default = _code(found["default"]) if "default" in found else ""
+        rows.append((f"`{path}`", _kind(found, root), default, _prose(found["description"])))
+    return table(("Key", "Value", "Default", "Meaning"), rows)
+
+
+def _faults() -> str:
+    root = behaviour_schema()
+    rows = []
+    for fault in root["$defs"]["fault"]["oneOf"]:
+        own = []
+        for name, _, required in _keys(fault, root, deep=False):
+            if name not in {"kind", "every", "rate", "at"}:
+                own.append(f"**`{name}`**" if required else f"`{name}`")
+        kind = fault["properties"]["kind"]["const"]
+        rows.append((f"`{kind}`", ", ".join(own), _prose(fault["description"])))
+    return table(("Kind", "Its keys", "What happens"), rows)
+
+
+def _fault_keys() -> str:
+    root = behaviour_schema()
+    found: dict[str, Row] = {}
+    for fault in root["$defs"]["fault"]["oneOf"]:
+        for name, given, _ in _keys(fault, root, deep=False):
+            if name != "kind":
+                default = _code(given["default"]) if "default" in given else ""
+                text = _prose(given["description"])
+                found.setdefault(name, (f"`{name}`", _kind(given, root), default, text))
+    return table(("Key", "Value", "Default", "Meaning"), found.values())
+
+
+def _profiles() -> str:
+    def times(t: Any) -> str:  # noqa: ANN401  # a private record of the simulator
+        spread = f", sigma {t.sigma:g}" if t.sigma else ""
+        slow = f", {t.slow_rate:.1%} slow" if t.slow_rate else ""
+        return f"{t.median_s * 1000:g} ms{spread}{slow}"
+
+    rows = (
+        (
+            f"`{name}`",
+            times(b.ttft),
+            times(b.gap.times),
+            f"{b.output_tokens.median:g}"
+            + (f", sigma {b.output_tokens.sigma:g}" if b.output_tokens.sigma else ""),
+            f"{b.run_shift.ttft:g} and {b.run_shift.gap:g}",
+        )
+        for name, b in PROFILES.items()
+    )
+    head = ("Profile", "TTFT", "Gap", "Output tokens", "Run shift of TTFT and gap")
+    return table(head, rows)
+
+
+def _report(name: str) -> str:
+    root = json.loads(report_schema_text())
+    schema = root["$defs"][name] if name else root
+    rows = (
+        (f"`{key}`", _prose(found.get("description", "")))
+        for key, found, _ in _keys(schema, root, deep=False)
+    )
+    return table(("Field", "Meaning"), rows)
+
+
+TABLES: Final[Mapping[str, Callable[[], str]]] = {
+    "policy": _policy_table,
+    "target": lambda: _policy_table("$defs", "target"),
+    "scenario": lambda: _policy_table("$defs", "scenario"),
+    "rule": lambda: _policy_table("$defs", "rule"),
+    "prompt": lambda: _policy_table("$defs", "prompt", head=True),
+    "providers": _providers,
+    "params": _params,
+    "metrics": _metrics,
+    "margins": _margins,
+    "spreads": _spreads,
+    "minimums": _minimums,
+    "behaviour": _behaviour,
+    "faults": _faults,
+    "fault-keys": _fault_keys,
+    "profiles": _profiles,
+    "report": lambda: _report(""),
+    "report-row": lambda: _report("row"),
+    "report-verdict": lambda: _report("verdict"),
+    "report-cell": lambda: _report("cell"),
+}
+
+
+def main(folder: Path) -> int:
+    """Fill every page of the folder; the number of pages that changed."""
+    changed = 0
+    for page in sorted(folder.glob("*.md")):
+        before = page.read_text("utf-8")
+        after = filled(before)
+        if after != before:
+            page.write_text(after, "utf-8")
+            changed += 1
+    return changed
+
+
+if __name__ == "__main__":
+    sys.stdout.write(f"{main(Path(__file__).parent)} pages changed\n")
