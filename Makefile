@@ -38,8 +38,9 @@ lint: $(VENV)/.ready
 type: $(VENV)/.ready
 	$(BIN)/mypy
 
-# Needs what Debian or npm packages install, or recordings of real providers (LENS_GATE_RECORDINGS).
+# Needs npm (a server that is not ours), and recordings of real providers (LENS_GATE_RECORDINGS).
 e2e: $(VENV)/.ready
+	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
 	$(BIN)/pytest -n $(JOBS) tests/e2e
 
 bench: $(VENV)/.ready
