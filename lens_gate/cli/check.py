@@ -1,7 +1,5 @@
 """`lens-gate check`: the policy's problems, or its plan; nothing is sent."""
 
-from decimal import Decimal
-
 import click
 
 from lens_gate.cli.options import cap_options, policy_option
@@ -16,19 +14,13 @@ from lens_gate.render.plan import plan_text
 @click.command("check")
 @policy_option
 @cap_options
-def command(
-    policy_path: str | None,
-    max_usd: Decimal | None,
-    max_requests: int | None,
-    max_duration: float | None,
-) -> int:
+def command(policy_path: str | None, lowered: Lowered) -> int:
     """Check the policy and print the plan: cells, requests, cost, time. Sends nothing.
 
     All problems are listed at once, each with its place and remedy.
     """
     with outside() as world:
         sources = find_sources(world, policy_path)
-        lowered = Lowered(max_usd=max_usd, max_requests=max_requests, max_duration_s=max_duration)
         budget = lower(sources.policy.budget, lowered)
         prepared = prepare(sources, budget=budget, seed=0)
     plan = prepared.plan

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
+from lens_gate.flows.gate import Order
+from lens_gate.flows.planning import Lowered
 from lens_gate.units import parse_duration, parse_usd
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _usd(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Decimal | None:
@@ -55,30 +55,61 @@ seed_option = click.option(
 )
 
 
-def cap_options(function: F) -> F:
-    """--max-usd, --max-requests and --max-duration: they can only lower the policy's caps."""
-    for option in (
-        click.option(
-            "--max-duration",
-            envvar="LENS_GATE_MAX_DURATION",
-            callback=_duration,
-            metavar="TIME",
-            help="Lower the policy's cap on time, such as 5m.",
-        ),
-        click.option(
-            "--max-requests",
-            envvar="LENS_GATE_MAX_REQUESTS",
-            type=click.IntRange(1),
-            metavar="N",
-            help="Lower the policy's cap on requests.",
-        ),
-        click.option(
-            "--max-usd",
-            envvar="LENS_GATE_MAX_USD",
-            callback=_usd,
-            metavar="USD",
-            help="Lower the policy's cap on money, such as 0.25.",
-        ),
-    ):
-        function = option(function)
-    return function
+_CAPS = (
+    click.option(
+        "--max-usd",
+        envvar="LENS_GATE_MAX_USD",
+        callback=_usd,
+        metavar="USD",
+        help="Lower the policy's cap on money, such as 0.25.",
+    ),
+    click.option(
+        "--max-requests",
+        envvar="LENS_GATE_MAX_REQUESTS",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Lower the policy's cap on requests.",
+    ),
+    click.option(
+        "--max-duration",
+        envvar="LENS_GATE_MAX_DURATION",
+        callback=_duration,
+        metavar="TIME",
+        help="Lower the policy's cap on time, such as 5m.",
+    ),
+)
+
+
+def cap_options(function: Callable[..., int]) -> Callable[..., int]:
+    """--max-usd, --max-requests and --max-duration, handed over as one ``Lowered``."""
+
+    @wraps(function)
+    def gathered(
+        *args: object,
+        max_usd: Decimal | None,
+        max_requests: int | None,
+        max_duration: float | None,
+        **rest: object,
+    ) -> int:
+        lowered = Lowered(max_usd=max_usd, max_requests=max_requests, max_duration_s=max_duration)
+        return function(*args, lowered=lowered, **rest)
+
+    for option in reversed(_CAPS):
+        gathered = option(gathered)
+    return gathered
+
+
+def order_options(function: Callable[[Order], int]) -> Callable[..., int]:
+    """--policy, --output, the caps and --seed, handed over as one ``Order``."""
+
+    @policy_option
+    @output_option
+    @cap_options
+    @seed_option
+    @wraps(function)
+    def gathered(
+        *, policy_path: str | None, output: Path, lowered: Lowered, seed: int | None
+    ) -> int:
+        return function(Order(policy_path=policy_path, output=output, lowered=lowered, seed=seed))
+
+    return gathered

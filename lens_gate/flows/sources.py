@@ -76,6 +76,15 @@ def find_sources(outside: Outside, policy_path: str | None) -> Sources:
     return _work_tree(repository, context, names)
 
 
+def _read_policy(
+    read: Callable[[str], bytes], name: str, *, called: str = ""
+) -> tuple[Policy, str]:
+    """A policy and its text, by a reader that also reads the files which it names."""
+    data = read(name)
+    policy = load(data, file=called or name, read_file=read, providers=PROVIDERS)
+    return policy, data.decode("utf-8", "replace")
+
+
 def _candidates(cwd: Path, root: Path, given: str | None) -> tuple[str, ...]:
     """Where the policy may be, relative to the root."""
     if given is None:
@@ -112,13 +121,11 @@ def _sources_on_disk(
     name = next((n for n in names if (root / n).is_file()), None)
     if name is None:
         raise _no_policy(names, f"in {root}")
-    read = read_worktree_file(root)
-    data = read(name)
-    policy = load(data, file=name, read_file=read, providers=PROVIDERS)
+    policy, text = _read_policy(read_worktree_file(root), name)
     commit = head_commit(repository) if repository else None
     return Sources(
         policy=policy,
-        policy_text=data.decode("utf-8", "replace"),
+        policy_text=text,
         context=context,
         refs=Refs(
             mode="",
@@ -140,12 +147,10 @@ def _own_commit(repository: Repository, context: Context, names: Sequence[str]) 
     name = _present(repository, commit, names)
     if name is None:
         raise _no_policy(names, f"in the commit {commit[:12]}")
-    read = blob_reader(repository, commit)
-    data = read(name)
-    policy = load(data, file=name, read_file=read, providers=PROVIDERS)
+    policy, text = _read_policy(blob_reader(repository, commit), name)
     return Sources(
         policy=policy,
-        policy_text=data.decode("utf-8", "replace"),
+        policy_text=text,
         context=context,
         refs=Refs(
             mode="",
@@ -171,9 +176,7 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
     head_name = _present(repository, head, names)
     if trusted_name is None:
         return _untrusted(repository, context, head, names, head_name)
-    read = blob_reader(repository, tip.commit)
-    data = read(trusted_name)
-    trusted = load(data, file=trusted_name, read_file=read, providers=PROVIDERS)
+    trusted, text = _read_policy(blob_reader(repository, tip.commit), trusted_name)
     control = (
         fetch_commit(repository, context.merge_base)
         if context.merge_base
@@ -182,7 +185,7 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
     policy, changes = _with_head(repository, trusted, head, head_name)
     return Sources(
         policy=policy,
-        policy_text=data.decode("utf-8", "replace"),
+        policy_text=text,
         context=context,
         refs=Refs(
             mode="",
@@ -210,9 +213,8 @@ def _with_head(
     if name is None:
         gone = Change(path=trusted.file, trusted="present", head="removed", effect="after_merge")
         return trusted, (gone,)
-    read = blob_reader(repository, head)
     # Named so that its problems, and the places of its new rules, are not taken for the trusted's.
-    theirs = load(read(name), file=f"{name} (head)", read_file=read, providers=PROVIDERS)
+    theirs, _ = _read_policy(blob_reader(repository, head), name, called=f"{name} (head)")
     return overlay(trusted, theirs)
 
 
@@ -234,12 +236,10 @@ def _untrusted(
     """A change that brings the first policy: shown, not measured, since nobody approved it yet."""
     if head_name is None:
         raise _no_policy(names, f"at {context.target_branch} or in the head")
-    read = blob_reader(repository, head)
-    data = read(head_name)
-    policy = load(data, file=head_name, read_file=read, providers=PROVIDERS)
+    policy, text = _read_policy(blob_reader(repository, head), head_name)
     return Sources(
         policy=policy,
-        policy_text=data.decode("utf-8", "replace"),
+        policy_text=text,
         context=context,
         refs=Refs(
             mode="",
