@@ -10,6 +10,7 @@ from decimal import Decimal, InvalidOperation
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(rf"{_NUMBER}\s*(us|ms|s|m|h|d)", re.ASCII)
 _DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_MOST_DIGITS = 18
 _SHARE = re.compile(rf"{_NUMBER}\s*%", re.ASCII)
 _SIZE = re.compile(rf"{_NUMBER}\s*(B|KiB|MiB|GiB)", re.ASCII)
 _SIZE_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
@@ -49,7 +50,8 @@ def parse_usd(value: str | float | Decimal) -> Decimal:
         amount = Decimal(str(value).strip())
     except InvalidOperation:
         raise ValueError(f"{value!r} is not an amount in US dollars such as 0.50") from None
-    if not amount.is_finite() or amount < 0:
+    # Written out, 1e-999999 would fill a page, and 1e999999 the memory.
+    if not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > _MOST_DIGITS:
         raise ValueError(f"{value!r} is not an amount in US dollars such as 0.50")
     return amount
 

@@ -1,8 +1,10 @@
 """The command line. `lens-gate --help` imports click and nothing heavier: verbs load on call."""
 
+import io
 import os
 import sys
 import traceback
+from contextlib import suppress
 
 import click
 
@@ -11,6 +13,8 @@ from lens_gate.cli.verbs import Verbs
 from lens_gate.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, EXIT_USAGE, InputError, LensError
 
 _ISSUES = "https://github.com/org/llm-latency-lens/issues"
+# With one of these nothing is measured or judged, whatever else is said.
+_ONLY_SHOWN = frozenset({"-h", "--help", "--version"})
 
 
 @click.group(
@@ -19,22 +23,20 @@ _ISSUES = "https://github.com/org/llm-latency-lens/issues"
 )
 @click.version_option(__version__, prog_name="lens-gate")
 def cli() -> None:
-    r"""Gate LLM calls on latency, cost and errors: measure, compare, decide.
+    """Gate LLM calls on latency, cost and errors: measure, compare, decide.
 
     \b
     Exit codes: 0 passed or not measured, 1 failed, 2 wrong usage or policy,
     3 inconclusive where the policy says that this fails, 4 caps too small,
     5 could not measure, 70 a bug, 130/143 interrupted (no verdict).
-    """
+    """  # noqa: D301  # \b is the character by which click keeps the lines as they are
 
 
 def main() -> None:
     """The entry point: runs a verb and maps whatever comes of it to one exit code."""
+    _ready_streams()
     code = run(sys.argv[1:])
-    try:
-        sys.stdout.flush()
-    except (BrokenPipeError, ValueError):
-        _abandon_stdout()
+    _flush_streams()
     sys.exit(code)
 
 
@@ -43,7 +45,8 @@ def run(arguments: list[str]) -> int:
     try:
         result = cli.main(args=arguments, prog_name="lens-gate", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError, ValueError):  # nobody listens: the exit code still says it
+            error.show()
         return EXIT_USAGE
     except InputError as error:
         _complain(_listed(error))
@@ -54,11 +57,10 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         _complain("interrupted: there is no verdict")
         return EXIT_SIGINT
-    except BrokenPipeError:
-        # Who read our output has gone; what was to be done has been done or has its own code.
-        _abandon_stdout()
-        return EXIT_OK
-    except Exception:  # noqa: BLE001  # the last stop: what reaches it is a bug, and is said
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # the last stop: it is a bug, and said
+        # click prints help by itself, and ends the process where the reader has gone away.
+        if isinstance(error, OSError | SystemExit) and not _ONLY_SHOWN.isdisjoint(arguments):
+            return EXIT_OK
         _complain(
             f"{traceback.format_exc()}\nlens-gate {__version__}: this is a bug of ours, and there "
             f"is no verdict. Please report it with the lines above: {_ISSUES}"
@@ -79,13 +81,39 @@ def _listed(error: InputError) -> str:
 
 def _complain(text: str) -> None:
     # Foreign text (a file's name, a server's words) may hold sequences that a terminal obeys.
-    safe = "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text)
+    from lens_gate.render.escape import log  # noqa: PLC0415  # only on the way to an error
+
+    safe = log("".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in text))
     try:
         click.echo(safe, err=True)
     except (BrokenPipeError, ValueError, OSError):
         return
 
 
-def _abandon_stdout() -> None:
-    """Give the interpreter a place to flush to, so that its own exit does not fail."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # lives until exit
+def _ready_streams() -> None:
+    """Open what the caller closed (``>&-``), and let no character end what is printed.
+
+    A closed number would be given to the next file that opens: the journal, or a child's complaint
+    written into it.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: PTH123, SIM115  # lives until exit
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, _nowhere())
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace" if name == "stdout" else "backslashreplace")
+
+
+def _flush_streams() -> None:
+    """Flush while the exit code is ours to keep: the interpreter would end with another one."""
+    for name in ("stdout", "stderr"):
+        try:
+            getattr(sys, name).flush()
+        except (OSError, ValueError):
+            setattr(sys, name, _nowhere())
+
+
+def _nowhere() -> io.TextIOWrapper:
+    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123  # lives until exit

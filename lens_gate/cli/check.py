@@ -31,6 +31,7 @@ def command(policy_path: str | None, lowered: Lowered) -> int:
             expected=expected(plan),
             duration_s=expected_duration(plan),
             stored={cell: len(history.runs) for cell, history in prepared.histories.items()},
+            apart={cell: tuple(h.incomparable) for cell, h in prepared.histories.items()},
             kinds={key: provider.kind for key, provider in prepared.providers.items()},
         )
     )

@@ -25,9 +25,12 @@ def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -
     if value is None:
         return None
     try:
-        return parse_duration(value)
+        seconds = parse_duration(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+    if seconds == 0:
+        raise click.BadParameter("no time at all measures nothing")
+    return seconds
 
 
 policy_option = click.option(

@@ -9,7 +9,6 @@ import click
 
 from lens_gate.cli.options import seed_option
 from lens_gate.cli.terminal import say, tell
-from lens_gate.errors import WorldError
 from lens_gate.policy.behaviour import read_behaviour
 from lens_gate.sim import Behaviour, serve
 
@@ -47,12 +46,7 @@ def command(  # one parameter for each option
     Anthropic Messages at /v1/messages. /__sim/stats has its own books.
     """
     behaviour = read_behaviour(behaviour_path, settings)
-    try:
-        asyncio.run(_serve(behaviour, host, port, seed or 0, log_path))
-    except OSError as error:
-        raise WorldError(
-            f"can't listen on {host}:{port}: {error.strerror}", "choose another --port"
-        ) from error
+    asyncio.run(_serve(behaviour, host, port, seed or 0, log_path))
     return 0
 
 
@@ -69,7 +63,8 @@ async def _serve(
             break
 
     def ready(bound: int) -> None:
-        say(json.dumps({"url": f"http://{host}:{bound}", "seed": seed}))
+        name = f"[{host}]" if ":" in host else host
+        say(json.dumps({"url": f"http://{name}:{bound}", "seed": seed}))
         tell("serving; Ctrl-C ends it")
 
     await serve(

@@ -22,6 +22,7 @@ from rich.progress import (
 )
 
 from lens_gate.flows.outside import Outside
+from lens_gate.render.escape import log
 from lens_gate.runner.measure import Progress
 from lens_gate.units import format_usd
 
@@ -31,7 +32,7 @@ _WIDTH_WITHOUT_TERMINAL = 120
 def say(text: str) -> None:
     """Print to standard output; a reader that has gone away is no error of the gate's."""
     try:
-        click.echo(text, nl=not text.endswith("\n"))
+        click.echo(log(text), nl=not text.endswith("\n"))
     except (BrokenPipeError, ValueError, OSError):
         return
 
@@ -39,7 +40,7 @@ def say(text: str) -> None:
 def tell(text: str) -> None:
     """Print a line to standard error, where the course of things is told."""
     try:
-        click.echo(text, err=True)
+        click.echo(log(text), err=True)
     except (BrokenPipeError, ValueError, OSError):
         return
 
@@ -72,9 +73,14 @@ def outside() -> Iterator[Outside]:
         )
 
 
+def _in_ci() -> bool:
+    """Whether nobody watches: CI is set, and not to a word for no."""
+    return os.environ.get("CI", "").strip().lower() not in {"", "0", "false", "no", "off"}
+
+
 @contextmanager
 def _onlooker() -> Iterator[Callable[[Progress], None]]:
-    if sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb":
+    if sys.stderr.isatty() and not _in_ci() and os.environ.get("TERM") != "dumb":
         with _live() as observe:
             yield observe
     else:

@@ -51,7 +51,7 @@ def update(run_path: Path, policy_path: str | None, outside: Outside) -> Stored:
                 f"{plan.cell}: {usable} usable requests, fewer than samples.min {plan.min_n}"
             )
             continue
-        written.append(write_baseline(sources.root, sources.policy.baseline.dir, baseline))
+        written.append(_write(sources, plan.cell, baseline))
     if not written:
         raise LensError("nothing was stored: " + "; ".join(left_out), "see the failures of the run")
     dirty = ("the run was measured with uncommitted changes, which its commit does not hold",)
@@ -60,6 +60,17 @@ def update(run_path: Path, policy_path: str | None, outside: Outside) -> Stored:
         left_out=tuple(left_out),
         warnings=dirty if run.header.dirty else (),
     )
+
+
+def _write(sources: Sources, cell: str, baseline: Baseline) -> str:
+    try:
+        return write_baseline(sources.root, sources.policy.baseline.dir, baseline)
+    except ValueError as error:
+        # Our own runs hold nothing that can't be read back; a journal from elsewhere may.
+        raise LensError(
+            f"{ascii(cell)[:80]} can't be stored: {error}",
+            "this journal was not written by `lens-gate run`, or was changed since: measure again",
+        ) from error
 
 
 def listing(policy_path: str | None, outside: Outside) -> Sequence[StoredBaseline]:

@@ -21,7 +21,7 @@ from lens_gate.repo.scratch import commit_all, new_repository
 from lens_gate.stats.rng import seed_of
 
 BASELINE_RUNS = 8
-DEFAULT_SEED = 20261121
+DEFAULT_SEED = 6
 
 _POLICY = """\
 version: 1

@@ -40,6 +40,9 @@ def history_of(cell: CellPlan, stored: Sequence[Baseline], *, most: int, run_id:
     runs: list[Baseline] = []
     apart: dict[str, None] = {}
     changed: Sequence[str] = ()
+    marked = sum(bool(baseline.bad) for baseline in stored)
+    if marked:
+        apart[f"{marked} stored run{'' if marked == 1 else 's'} marked bad by hand"] = None
     for baseline in stored:
         if baseline.bad or baseline.run_id == run_id or len(runs) == most:
             continue

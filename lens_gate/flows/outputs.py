@@ -58,7 +58,10 @@ def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(path.name + ".part")
-        scratch.write_bytes(data)
+        # In a checkout of foreign content a link of that name may lead anywhere.
+        scratch.unlink(missing_ok=True)
+        with scratch.open("xb") as stream:
+            stream.write(data)
         scratch.replace(path)
     except OSError as error:
         raise WorldError(f"{path} can't be written: {error.strerror}") from error

@@ -104,7 +104,8 @@ def _bound_input(policy: Policy, key: str, provider: Provider) -> int:
 
 def expectations(stored: Mapping[str, Sequence[Baseline]]) -> Mapping[str, Expectation]:
     """What the stored runs of each cell (newest first) let us expect of a request."""
-    return {cell: found for cell, runs in stored.items() if (found := _expectation(runs))}
+    good = {cell: [run for run in runs if not run.bad] for cell, runs in stored.items()}
+    return {cell: found for cell, runs in good.items() if (found := _expectation(runs))}
 
 
 def _expectation(runs: Sequence[Baseline]) -> Expectation | None:

@@ -97,10 +97,18 @@ def resolve_keys(policy: Policy, outside: Outside) -> Keys:
 def _header_values(names: Mapping[str, str], outside: Outside, target: str) -> Mapping[str, str]:
     values = {}
     for header, variable in names.items():
-        if not outside.environ.get(variable):
+        # As with keys: a secret that was stored with its line's end is meant without it.
+        value = outside.environ.get(variable, "").strip()
+        if not value:
             raise LensError(
                 f"target {target!r}: header {header} needs the environment variable {variable}",
                 f"set {variable} in the job's environment",
             )
-        values[header] = outside.environ[variable]
+        if not (value.isascii() and value.isprintable()):
+            raise LensError(
+                f"target {target!r}: the value of {variable} has characters that header {header} "
+                "can't carry",
+                "a header's value is one line of printable ASCII",
+            )
+        values[header] = value
     return values

@@ -55,7 +55,7 @@ def run_report(run: Run, judged: Judged, setting: Setting) -> Report:
         outcome=settled.outcome,
         exit_code=settled.exit_code,
         headline=headline(settled.outcome, rows, cells, why),
-        next_step=next_step(settled.outcome, rows),
+        next_step=next_step(settled.outcome, rows, cells),
         confidence=setting.policy.confidence,
         family=family_size(rows, setting.policy),
         refs=setting.refs,
@@ -200,7 +200,8 @@ def _merged_share(samples: Sequence[Sample]) -> float:
 def _run_warnings(run: Run, cells: Sequence[CellReport]) -> list[str]:
     texts = []
     if run.damaged:
-        texts.append(f"{run.damaged} damaged lines of the journal were left out")
+        some = "1 damaged line" if run.damaged == 1 else f"{run.damaged} damaged lines"
+        texts.append(f"{some} of the journal {'was' if run.damaged == 1 else 'were'} left out")
     lag = run.end.lag_p99_s if run.end else None
     if lag is not None and lag > _LAG_WORTH_SAYING_S:
         texts.append(
@@ -220,7 +221,12 @@ def _run_warnings(run: Run, cells: Sequence[CellReport]) -> list[str]:
                 "with another: single gaps are blurred, TTFT and ITL are not"
             )
         if cell.retried:
-            texts.append(f"{name}: {cell.retried} requests were retried and give no latency")
+            some = (
+                "1 request was retried and gives"
+                if cell.retried == 1
+                else f"{cell.retried} requests were retried and give"
+            )
+            texts.append(f"{name}: {some} no latency")
         if len(cell.models) > 1:
             texts.append(f"{name}: answers came from more than one model")
     return texts

@@ -265,13 +265,7 @@ def _present(repository: Repository, commit: str, names: Sequence[str]) -> str |
 def _stored_at(repository: Repository, commit: str, policy: Policy) -> StoredRuns:
     def stored(scenario: str, target: str) -> Sequence[Baseline]:
         found = baselines_at(
-            repository,
-            commit,
-            policy.baseline.dir,
-            scenario,
-            target,
-            _most(policy),
-            accept=_not_bad,
+            repository, commit, policy.baseline.dir, scenario, target, _most(policy)
         )
         return [item.baseline for item in found]
 
@@ -280,16 +274,10 @@ def _stored_at(repository: Repository, commit: str, policy: Policy) -> StoredRun
 
 def _stored_on_disk(root: Path, policy: Policy) -> StoredRuns:
     def stored(scenario: str, target: str) -> Sequence[Baseline]:
-        found = baselines_in_worktree(
-            root, policy.baseline.dir, scenario, target, _most(policy), accept=_not_bad
-        )
+        found = baselines_in_worktree(root, policy.baseline.dir, scenario, target, _most(policy))
         return [item.baseline for item in found]
 
     return stored
-
-
-def _not_bad(baseline: Baseline) -> bool:
-    return not baseline.bad
 
 
 def _most(policy: Policy) -> int:

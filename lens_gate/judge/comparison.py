@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lens_gate.judge.decide import decide
-from lens_gate.metrics.arms import head_arm, stored_arm
+from lens_gate.metrics.arms import head_arm, stored_arm, without_value
 from lens_gate.metrics.catalogue import (
     CATALOGUE,
     TargetKind,
@@ -117,6 +117,8 @@ def _absolute(  # a limit in a cell is named by all of these
     blocked = _blocked(data)
     if blocked or data is None:
         return _Question(row=_no_data(row, blocked, limit=limit), check=None)
+    if missing := _missing(data.samples, rule.metric):
+        return _Question(row=_no_data(row, missing, limit=limit), check=None)
     check = Check(
         row.verdict.id,
         check_kind(rule.metric, rule.statistic),
@@ -149,6 +151,8 @@ def _relative(scenario: Scenario, rule: Rule, target: str, data: CellData | None
     if data.stored and not common:
         return _Question(row=_no_data(row, "no common prompts", margin=margin), check=None)
     samples = [s for s in data.samples if not data.stored or s.prompt_id in common]
+    if missing := _missing(samples, rule.metric):
+        return _Question(row=_no_data(row, missing, margin=margin), check=None)
     check = Check(
         row.verdict.id,
         check_kind(rule.metric, rule.statistic),
@@ -165,6 +169,18 @@ def common_ids(samples: Sequence[Sample], stored: Sequence[Baseline]) -> frozens
     """Prompt ids that the head and at least one stored run sent."""
     before = {prompt_id for baseline in stored for prompt_id in baseline.prompt_ids}
     return frozenset(before & {sample.prompt_id for sample in samples})
+
+
+def _missing(samples: Sequence[Sample], metric: str) -> str:
+    """Why no request has this metric though all succeeded, or nothing."""
+    if metric in ("error_rate", "goodput") or without_value(samples, metric) < len(samples):
+        return ""
+    none = f"none of the {len(samples)} measured requests has a value"
+    if metric == "connect":
+        return f"{none}: all connections were open already"
+    if all(sample.usage is None for sample in samples):
+        return f"{none}: no answer reported usage"
+    return none
 
 
 def _blocked(data: CellData | None) -> str:

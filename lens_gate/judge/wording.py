@@ -19,6 +19,9 @@ _SHORT = {
     "tpot": "TPOT",
     "e2e": "E2E",
     "cost_usd": "cost",
+    "chunk_gap_max": "largest chunk gap",
+    "output_tps": "output tokens/s",
+    "cached_share": "cached share of input",
 }
 # What a failed comparison of these metrics means, in the order of telling.
 _MEANINGS = {
@@ -112,7 +115,7 @@ def headline(outcome: Outcome, rows: Sequence[Row], cells: Sequence[CellReport],
     if outcome == "no_data":
         return _sentence(_no_data(gating, why))
     if outcome == "passed":
-        return _sentence(_passed(gating, cells))
+        return _sentence(_passed(rows))
     words = {
         "budget": "the caps leave too little for a verdict",
         "aborted": "the run was broken off before a verdict",
@@ -122,17 +125,21 @@ def headline(outcome: Outcome, rows: Sequence[Row], cells: Sequence[CellReport],
     return _sentence(f"{words[outcome]}: {why}" if why else words[outcome])
 
 
-def _passed(gating: Sequence[Row], cells: Sequence[CellReport]) -> str:
+def _passed(rows: Sequence[Row]) -> str:
+    gating = [row for row in rows if row.gating]
+    worse = sum(row.name == "fail" for row in rows if not row.gating)
+    warned = f"; {_count(worse, 'warning')}" if worse else ""
     if not gating:
-        return "nothing was checked: no gating rule applies to this run"
+        return f"nothing was checked: no gating rule applies to this run{warned}"
     names = [row.name for row in gating]
     held = sum(name in ("pass", "improved", "new") for name in names)
+    cells = {(row.scenario, row.target) for row in gating}
     text = f"{_count(held, 'check')} held in {_count(len(cells), 'cell')}"
     if improved := names.count("improved"):
         text += f"; {improved} improved"
     if undecided := names.count("inconclusive"):
         text += f"; {undecided} could not be decided, which this policy lets pass"
-    return text
+    return text + warned
 
 
 def _no_data(gating: Sequence[Row], why: str) -> str:
@@ -238,6 +245,24 @@ _STORE = (
     "Store this run as a baseline: `lens-gate baseline update --from run.jsonl`, with the "
     "run.jsonl of the output folder; then commit it on the base branch."
 )
+_FAILURES = (
+    "Look at the failed requests first: where more than a tenth fail, little can be decided. "
+    "Then run the gate again."
+)
+_MORE = (
+    "Raise samples.max and the budget, or give the limits more room; each check's reason says "
+    "what is missing."
+)
+_APART = (
+    "Undo what the reasons name, or store runs that compare: `lens-gate baseline update --from "
+    "run.jsonl`, with the run.jsonl of the output folder; then commit them on the base branch."
+)
+_OVERRUN = (
+    "Compare the usage that the service reports with what was asked of it: caps can't hold where "
+    "it reports more."
+)
+# One in so many requests failing is more than passes for chance.
+_MANY = 10
 _STEPS = {
     "passed": "Nothing to do.",
     "inconclusive": (
@@ -257,16 +282,41 @@ _HISTORY = (
 )
 
 
-def next_step(outcome: Outcome, rows: Sequence[Row]) -> str:
+def next_step(outcome: Outcome, rows: Sequence[Row], cells: Sequence[CellReport] = ()) -> str:
     """What a reader should do now."""
     if outcome == "failed":
-        against_history = any(
-            row.kind == "relative" for row in rows if row.gating and row.name == "fail"
-        )
-        return _HISTORY if against_history else _LIMITS
+        failed = [row for row in rows if row.gating and row.name == "fail"]
+        if any(row.kind == "relative" for row in failed):
+            return _HISTORY
+        return _FAILURES if _failing(failed, cells) else _LIMITS
     if outcome in ("passed", "inconclusive") and any(_without_baseline(row) for row in rows):
         return _STORE
+    if outcome == "inconclusive":
+        return _undecided([row for row in rows if row.gating and row.name == outcome], cells)
+    if outcome == "no_data" and any(cell.not_comparable and not cell.baselines for cell in cells):
+        return _APART
+    if outcome == "budget" and any(cell.end.startswith("target: overrun") for cell in cells):
+        return _OVERRUN
     return _STEPS[outcome]
+
+
+def _undecided(open_rows: Sequence[Row], cells: Sequence[CellReport]) -> str:
+    """What would settle the checks that are open: no history helps where none was asked."""
+    if _failing(open_rows, cells):
+        return _FAILURES
+    if open_rows and all(row.kind == "absolute" for row in open_rows):
+        return _MORE
+    return _STEPS["inconclusive"]
+
+
+def _failing(rows: Sequence[Row], cells: Sequence[CellReport]) -> bool:
+    """Whether more than a tenth of the requests of one of these rows' cells failed."""
+    names = {f"{row.scenario}/{row.target}" for row in rows}
+    return any(
+        f"{cell.scenario}/{cell.target}" in names
+        and _MANY * (sum(cell.failures.values()) + cell.retried) > cell.measured
+        for cell in cells
+    )
 
 
 def _without_baseline(row: Row) -> bool:

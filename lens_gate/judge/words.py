@@ -7,6 +7,8 @@ from lens_gate.judge.inputs import Case
 from lens_gate.records.check import VerdictName
 from lens_gate.units import format_amount, format_share
 
+_MOST_DIGITS = 6
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
@@ -112,7 +114,14 @@ def absolute_reason(case: Case, found: Evidence, keys: Keys, verdict: VerdictNam
 
 
 def _held(p: float, keys: Keys) -> str:
-    return f"{p_text(p)} {'<=' if p <= keys.level else '>'} {keys.level:.3g}"
+    """``p = 0.03 <= 0.05``, with as many digits as tell the two apart: ``p = 0.053 > 0.05``."""
+    level = f"{keys.level:.3g}"
+    said = p_text(p)
+    digits = 2
+    while said == f"p = {level}" and digits < _MOST_DIGITS:
+        said = f"p = {p:.{digits}g}"
+        digits += 1
+    return f"{said} {'<=' if p <= keys.level else '>'} {level}"
 
 
 def _values(found: Evidence) -> str:

@@ -43,13 +43,14 @@ class PriceUnknown(LookupError):  # noqa: N818  # named by the plan of the house
 class Bill:
     """What a request cost. ``usd`` is ``None`` where that can't be known; ``note`` says why.
 
-    ``note`` also warns where the sum rests on an assumption. ``check_usd`` is our own sum where the
-    provider stated the cost itself.
+    ``note`` also warns where the sum rests on an assumption. ``stated``: the provider said the cost
+    itself; ``check_usd`` is our own sum beside it, where there is one.
     """
 
     usd: Decimal | None
     note: str = ""
     check_usd: Decimal | None = None
+    stated: bool = False
 
 
 def resolve(
@@ -157,7 +158,19 @@ def bill(
         return own
     if not stated.is_finite() or stated < 0:
         return Bill(usd=None, note=f"the provider states a cost of {stated}")
-    return Bill(usd=stated, note=_disagreement(stated, own.usd), check_usd=own.usd)
+    return Bill(usd=stated, note=_disagreement(stated, own.usd), check_usd=own.usd, stated=True)
+
+
+def to_book(found: Bill, reserved: Decimal) -> Decimal | None:
+    """What the ledger books for this bill; ``None`` where only the reservation is known.
+
+    A statement alone never makes a request cheaper to the caps than its tokens at our price: a
+    server that states a cost of zero for everything would spend without end. Where we have no sum
+    of our own, the reservation stands for it.
+    """
+    if found.usd is None or not found.stated:
+        return found.usd
+    return max(found.usd, reserved if found.check_usd is None else found.check_usd)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +204,11 @@ def _own_sum(
         return Bill(usd=None, note=parts)
     if prices.provider in (POLICY, SIMULATED):
         return Bill(usd=_flat_sum(prices, parts))
-    return _table_sum(prices, parts, model, service_tier, at)
+    try:
+        return _table_sum(prices, parts, model, service_tier, at)
+    except PriceUnknown as error:
+        # Prices from a saved run: of another table, or of nobody's.
+        return Bill(usd=None, note=str(error))
 
 
 def _parts(usage: Usage) -> _Parts | str:

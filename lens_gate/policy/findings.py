@@ -70,6 +70,6 @@ def did_you_mean(word: str, known: Iterable[str], *, what: str = "") -> str:
     if near:
         return f"did you mean {near[0]}?"
     if not choices:
-        return f"there is no {what} here" if what else ""
+        return f"{what}: none" if what else ""
     listed = ", ".join(choices[:20]) + (", ..." if len(choices) > 20 else "")
     return f"{what or 'known'}: {listed}"

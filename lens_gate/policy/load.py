@@ -1,7 +1,7 @@
 """From the bytes of a policy file to a ``Policy``, or to everything that is wrong with them."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from lens_gate.policy.document import parse
 from lens_gate.policy.findings import Findings
@@ -19,8 +19,9 @@ from lens_gate.policy.settings import (
 )
 from lens_gate.policy.targets import build_target
 from lens_gate.providers.interface import Provider
-from lens_gate.records.policy import Place, Policy
+from lens_gate.records.policy import Place, Policy, Scenario
 
+MAX_QUESTIONS = 1_000_000
 _FREE_TEXT = ("prompts", "system")
 
 
@@ -79,6 +80,12 @@ def build(
         compare=settings.compare,
         read_file=read_file,
     )
+    scenarios = {
+        key: build_scenario(key, entry, around, findings)
+        for key, entry in entries(field(root, "scenarios")).items()
+        if entry.node not in findings.blamed
+    }
+    _check_size(scenarios.values(), findings)
     return Policy(
         name=text(field(root, "name")),
         file=file,
@@ -89,12 +96,19 @@ def build(
         baseline=settings,
         allow_endpoints=allowed_endpoints(field(root, "allow_endpoints"), findings),
         targets=targets,
-        scenarios={
-            key: build_scenario(key, entry, around, findings)
-            for key, entry in entries(field(root, "scenarios")).items()
-            if entry.node not in findings.blamed
-        },
+        scenarios=scenarios,
     )
+
+
+def _check_size(scenarios: Iterable[Scenario], findings: Findings) -> None:
+    """Each cell looks at each of its prompts, so a short policy can make a plan without end."""
+    total = 0
+    for scenario in scenarios:
+        total += len(scenario.prompts) * len(scenario.targets)
+        if total > MAX_QUESTIONS:
+            message = f"from here on there are more than {MAX_QUESTIONS} prompts to plan for"
+            findings.add(scenario.place, message, "each counts once for each target; use fewer")
+            return
 
 
 def _find_secrets(root: Node, findings: Findings) -> None:

@@ -16,11 +16,14 @@ from lens_gate.policy.differences import (
     prompts_changed,
 )
 from lens_gate.policy.endpoints import parse_address
+from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.policy import Change, KeySource, Policy, Rule, Scenario, Target
 
 Effect = Literal["measured", "after_merge"]
 
 _NO_KEY = KeySource(env=None, file=None, command=None)
+# Parameters that choose another price for the same model.
+_PRICED_PARAMS = ("service_tier", "speed")
 _NOT_COMPARED = frozenset({"place", "file", "sha256", "targets", "scenarios"})
 _TARGET_APART = frozenset({"key", "place", "model", "params", "base_url"})
 _SCENARIO_APART = frozenset(
@@ -92,7 +95,29 @@ def _target(trusted: Target, head: Target | None, policy: Policy, changes: _Chan
         dict(trusted.params), dict(head.params), path=f"{path}.params"
     ):
         changes.add(where, old, new, "measured")
-    return _address(replace(trusted, model=head.model, params=head.params), head, policy, changes)
+    merged = replace(trusted, model=head.model, params=head.params)
+    if _priced_apart(trusted, head):
+        changes.add(
+            f"{path}.price",
+            f"of {describe(trusted.model)}",
+            "the price table's: the policy's own price is for what it asks",
+            "measured",
+        )
+        merged = replace(merged, price=None)
+    return _address(merged, head, policy, changes)
+
+
+def _priced_apart(trusted: Target, head: Target) -> bool:
+    """Whether the policy's own price says nothing about what the head asks.
+
+    A head could else have the dearest model at the price of the cheapest, and the cap would hold on
+    paper only. Where no table knows prices, the policy's own is all that there is.
+    """
+    if trusted.price is None or PROVIDERS[trusted.provider].price_provider is None:
+        return False
+    return trusted.model != head.model or any(
+        trusted.params.get(name) != head.params.get(name) for name in _PRICED_PARAMS
+    )
 
 
 def _address(target: Target, head: Target, policy: Policy, changes: _Changes) -> Target:

@@ -15,6 +15,9 @@ from lens_gate.policy.read import seconds, text, whole
 from lens_gate.policy.rules import Surroundings, build_rules
 from lens_gate.records.policy import Budget, Compare, Load, SampleBounds, Scenario, Target
 
+MAX_ALL_FILES_BYTES = 64 * 1024 * 1024
+"""Of all prompt files of a policy together: a head's are read before anybody has looked at them."""
+
 _NOTHING = Workload(prompts=(), has_system=None)
 
 
@@ -28,6 +31,7 @@ class Around:
     compare: Compare
     read_file: Callable[[str], bytes]
     workloads: dict[str, Workload] = stored(default_factory=dict)
+    sizes: dict[str, int] = stored(default_factory=dict)
 
 
 def build_scenario(key: str, entry: Entry, around: Around, findings: Findings) -> Scenario:
@@ -145,6 +149,11 @@ def _from_file(source: Node, around: Around, findings: Findings) -> Workload:
     except LensError as error:
         findings.blame(source, error.message, error.hint)
     else:
+        around.sizes[path] = len(data)
+        if sum(around.sizes.values()) > MAX_ALL_FILES_BYTES:
+            mib = MAX_ALL_FILES_BYTES // 1024**2
+            findings.blame(source, f"with this file the prompts are larger than {mib} MiB")
+            return _NOTHING
         try:
             found = prompts_from_file(data, file=path, findings=findings)
         except InputError as error:

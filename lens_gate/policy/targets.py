@@ -17,10 +17,17 @@ from lens_gate.records.policy import KeySource, PriceOverride, Target, Timeouts
 from lens_gate.sim.behaviour import BehaviourError, behaviour_from_mapping
 
 # What a protocol that lets any parameter pass must still not be told: these are the gate's own, or
-# lift a limit on which a reservation rests.
+# lift a limit on which a reservation rests (llama.cpp's n_predict wins over max_tokens), have a
+# router ask a dearer model, call paid services, or go elsewhere (OpenRouter, LiteLLM).
 _RESERVED_PARAMS = frozenset(
     {
+        "api_base",
+        "api_key",
+        "base_url",
         "best_of",
+        "extra_body",
+        "extra_headers",
+        "fallbacks",
         "input",
         "instructions",
         "max_completion_tokens",
@@ -28,13 +35,21 @@ _RESERVED_PARAMS = frozenset(
         "max_output_tokens",
         "max_tokens",
         "messages",
+        "mock_response",
         "model",
+        "models",
         "n",
+        "n_cmpl",
+        "n_predict",
         "num_predict",
+        "num_retries",
+        "num_return_sequences",
+        "plugins",
         "prompt",
         "stream",
         "stream_options",
         "system",
+        "web_search_options",
     }
 )
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")

@@ -30,6 +30,8 @@ _MISNOMERS = {
 _MAPS = ("targets", "scenarios", "headers")
 _BRANCHES = ("anyOf", "oneOf")
 _NOT_DIGITS = re.compile(r"[^0-9.]|\.(?=.*\.)")
+# The title of the whole schema is its name, not what must be.
+_POLICY = "the policy"
 _KIND_OF = ("type", "const", "enum")
 
 
@@ -80,7 +82,8 @@ def _tell_one(error: ValidationError, root: Node, findings: Findings, whole: str
         findings.blame(node, f"{name} has more than {error.validator_value} of them")
     else:
         value = _written(error.instance)
-        findings.blame(node, f"{name} must be {_title(error)}, not {value}", _remedy(error))
+        kind = _title(error) if path or whole != _POLICY else "a mapping of keys to values"
+        findings.blame(node, f"{name} must be {kind}, not {value}", _remedy(error))
 
 
 def _wanted(error: ValidationError) -> Sequence[str]:

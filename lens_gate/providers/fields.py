@@ -15,6 +15,8 @@ _EMPTY: Final[Mapping[str, object]] = {}
 _NAME_CHARS = 200
 # More tokens, or dollars, than any request has: beyond it a figure is noise that would break sums.
 _MOST = 10**12
+# And fewer dollars, above none, than anything costs: written out it would be hundreds of digits.
+_LEAST_DOLLARS = 1e-15
 
 
 def mapping(value: object) -> Mapping[str, object]:
@@ -53,7 +55,7 @@ def dollars(value: object) -> Decimal | None:
     """An amount of US dollars as the digits that were sent."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
         return None
-    return Decimal(str(value))
+    return Decimal(str(value)) if value == 0 or value >= _LEAST_DOLLARS else None
 
 
 class Announcer:

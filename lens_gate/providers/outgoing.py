@@ -14,6 +14,8 @@ STREAM_HEADERS: Mapping[str, str] = {
 }
 # The framing that a chat template puts around a message, and its role: never near this.
 _TOKENS_AROUND_A_MESSAGE = 16
+# A parameter's value of more characters is no word of a protocol.
+_LONGEST_WORD = 64
 
 
 def post(
@@ -46,12 +48,12 @@ def bound_input(request: ChatRequest) -> int:
 
     UTF-8 bytes of everything that the model reads (no tokenizer makes more tokens than bytes) and
     16 for each message and the system prompt. Structured parameters (a JSON schema for the answer)
-    are read by the model too.
+    are read by the model too, and long texts may be (a server's own chat template).
     """
     texts = [message.content for message in request.messages]
     if request.system is not None:
         texts.append(request.system)
-    schemas = [value for value in request.params.values() if _is_structured(value)]
+    schemas = [value for value in request.params.values() if _is_read(value)]
     return (
         sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
         + _TOKENS_AROUND_A_MESSAGE * len(texts)
@@ -62,5 +64,7 @@ def bound_input(request: ChatRequest) -> int:
     )
 
 
-def _is_structured(value: Json) -> bool:
-    return isinstance(value, Mapping | Sequence) and not isinstance(value, str)
+def _is_read(value: Json) -> bool:
+    if isinstance(value, str):
+        return len(value) > _LONGEST_WORD
+    return isinstance(value, Mapping | Sequence)

@@ -9,6 +9,8 @@ _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 _DATE = re.compile(
     r"\b(\d{1,2})[ -]([A-Za-z]{3})[ -](\d{2}|\d{4}) (\d{2}):(\d{2}):(\d{2})\b", re.ASCII
 )
+# Longer than anyone waits, and short enough to be written down and read back.
+_ABSURD_S = 1e12
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -16,8 +18,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait: ``retry-after-ms``, else ``retry-after`` as seconds or as an HTTP date.
 
     A date is taken against the ``date`` header of the same answer, so that a client's wrong clock
-    does no harm; without one it says nothing. An absurd wait is returned as it is: whether to wait
-    is the caller's decision.
+    does no harm; without one it says nothing. An absurd wait is returned, cut to 30,000 years:
+    whether to wait is the caller's decision.
     """
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
@@ -33,7 +35,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def _number(text: str) -> float | None:
     text = text.strip()
     value = float(text) if _NUMBER.fullmatch(text) else math.inf
-    return value if math.isfinite(value) else None
+    return min(value, _ABSURD_S) if math.isfinite(value) else None
 
 
 def _http_date(text: str) -> float | None:

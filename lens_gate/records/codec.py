@@ -17,6 +17,8 @@ from lens_gate.records.json_types import Json
 
 T = TypeVar("T")
 _MOST_DIGITS = 30
+# Beyond this a foreign file's number counts nothing, and no float may hold it.
+_LARGEST_INT = 2**63
 
 
 class CodecError(ValueError):
@@ -124,6 +126,8 @@ def _decode_scalar(kind: Any, value: object, path: str) -> object:  # noqa: ANN4
         except OverflowError:
             raise CodecError(f"{path}: a number beyond all measure") from None
     if kind is int and isinstance(value, int) and not isinstance(value, bool):
+        if not -_LARGEST_INT <= value <= _LARGEST_INT:
+            raise CodecError(f"{path}: a number beyond all measure")
         return value
     if kind in (str, bool) and isinstance(value, kind):
         return value

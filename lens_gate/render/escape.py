@@ -113,6 +113,20 @@ def fenced(text: str, language: str = "") -> str:
     return f"{fence}{language}\n{' ' if line.startswith('/') else ''}{line}\n{fence}"
 
 
+# GitHub's runner obeys `::word` at a line's start and, in its older form, `##[word]` anywhere;
+# Azure's `##vso[word]` is of the same kind.
+_COMMAND = re.compile(r"(?:^|(?<=[\n\r]))([^\S\n\r]*):(?=:)|#(?=#\w*\[)")
+
+
+def log(text: str) -> str:
+    """Lines for the log of a job, which its host reads for commands: none of them is one.
+
+    To be asked last, when lines have been broken: a word that was harmless inside its sentence may
+    have come to stand at a line's start.
+    """
+    return _COMMAND.sub(lambda found: f"{found[0]} ", text)
+
+
 def _fence(text: str, least: int) -> str:
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     return "`" * max(least, longest + 1)

@@ -20,10 +20,12 @@ def plan_text(
     duration_s: float,
     stored: Mapping[str, int],
     kinds: Mapping[str, TargetKind],
+    apart: Mapping[str, Sequence[str]],
 ) -> str:
     """The plan for a person.
 
-    ``stored`` is the number of comparable stored runs by cell, ``kinds`` the kind of each target.
+    ``stored`` is the number of comparable stored runs by cell, ``kinds`` the kind of each target,
+    ``apart`` what sets a cell's other stored runs apart, in words.
     """
     requests = sum(cell.n + cell.warmup for cell in plan.cells)
     budget = plan.budget
@@ -36,7 +38,7 @@ def plan_text(
         *_by_text("price", "target", _prices(plan.cells)),
         "",
         _rules(plan, kinds),
-        *_unstored(plan, stored),
+        *_unstored(plan, stored, apart),
         "",
         f"requests   {requests} of at most {budget.max_requests}, warm-up included",
         (
@@ -136,7 +138,9 @@ def _limits(rule: Rule, kind: TargetKind) -> str:
     return ", ".join(parts)
 
 
-def _unstored(plan: Plan, stored: Mapping[str, int]) -> Iterable[str]:
+def _unstored(
+    plan: Plan, stored: Mapping[str, int], apart: Mapping[str, Sequence[str]]
+) -> Iterable[str]:
     """Cells whose relative rules can't be decided yet."""
     bare = [
         f"{scenario.key}/{target}"
@@ -146,7 +150,14 @@ def _unstored(plan: Plan, stored: Mapping[str, int]) -> Iterable[str]:
     ]
     if bare:
         yield ""
+    if none := [cell for cell in bare if not apart.get(cell)]:
         yield (
-            f"no stored run yet of {', '.join(map(one_line, bare))}: what is compared with history "
+            f"no stored run yet of {', '.join(map(one_line, none))}: what is compared with history "
             "stays inconclusive until one is stored"
         )
+    for cell in bare:
+        if apart.get(cell):
+            yield (
+                f"no stored run of {one_line(cell)} compares ({one_line('; '.join(apart[cell]))}): "
+                "what is compared with history has no data until one is stored"
+            )

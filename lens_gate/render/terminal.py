@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lens_gate.records.report import Report, Row
+from lens_gate.records.report import CellReport, Report, Row
 from lens_gate.render.escape import one_line
 from lens_gate.render.figures import (
     NOTHING,
@@ -66,7 +66,7 @@ def terminal(report: Report, *, width: int, colour: bool) -> str:
         console.print(text)
     if report.rows:
         _print_rows(worst_first(report.rows), console)
-    for text in (*_reasons(report.rows), *_rest(report)):
+    for text in (*_reasons(report.rows), *_failures(report.cells), *_rest(report)):
         console.print(text)
     # A wrapped line keeps the space at which it was broken.
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
@@ -147,3 +147,18 @@ def _reasons(rows: Sequence[Row]) -> Iterable[Text]:
     for (words, style, case, why), same in groups.items():
         metrics = ", ".join(_metric(row) for row in same)
         yield Text.assemble((f"{words}: ", style), f"{case} {metrics}: {why}")
+
+
+def _failures(cells: Sequence[CellReport]) -> Iterable[Text]:
+    """What the failed requests died of, and the first one's own words."""
+    for cell in cells:
+        if cell.failures:
+            kinds = ", ".join(
+                f"{count} x {one_line(kind)}" for kind, count in cell.failures.items()
+            )
+            said = f"; the first said: {one_line(cell.example_failure, 300)}"
+            yield Text.assemble(
+                ("failures: ", "yellow"),
+                f"{one_line(f'{cell.scenario}/{cell.target}', 80)}: {kinds}",
+                said if cell.example_failure else "",
+            )

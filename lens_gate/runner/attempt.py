@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from lens_gate.metrics.pricing import bill
+from lens_gate.metrics.pricing import Bill, bill, to_book
 from lens_gate.providers.answer import DecodedStream, collect, judge_exchange
 from lens_gate.providers.interface import Watch
 from lens_gate.records.exchange import ChatRequest, Failure, ResponseHead
@@ -33,8 +33,13 @@ class Attempt:
     cost_usd: Decimal | None
 
 
-async def attempt(wire: Wire, request: ChatRequest, *, ready_ns: int, origin_ns: int) -> Attempt:
-    """Send one request and take the answer apart, off the timed path."""
+async def attempt(
+    wire: Wire, request: ChatRequest, *, reserved: Decimal, ready_ns: int, origin_ns: int
+) -> Attempt:
+    """Send one request, for which ``reserved`` is set aside, and take the answer apart.
+
+    That happens off the timed path.
+    """
     limit = _Limit(_EVENTS_AT_LEAST + _EVENTS_FOR_A_TOKEN * request.max_output_tokens)
     result = await exchange(
         wire.session,
@@ -47,11 +52,13 @@ async def attempt(wire: Wire, request: ChatRequest, *, ready_ns: int, origin_ns:
     )
     decoded = None
     if result.head is not None and result.head.status == 200:
-        decoded = collect(wire.provider, result.head, result.body, result.reads)
+        decoded = _without_keys(
+            wire, collect(wire.provider, result.head, result.body, result.reads)
+        )
     failure = _failure(wire, result, decoded, over_limit=limit.exceeded)
     known = _bill(wire, decoded)
     # Nothing left our socket, so nothing can be billed; else only a bill by final usage settles.
-    booked = Decimal(0) if result.sent is None else known
+    booked = Decimal(0) if result.sent is None else to_book(known, reserved)
     return Attempt(
         marks=_marks(result, decoded, ready_ns),
         decoded=decoded,
@@ -59,16 +66,25 @@ async def attempt(wire: Wire, request: ChatRequest, *, ready_ns: int, origin_ns:
         limit_s=result.limit_s,
         http_status=result.head.status if result.head else None,
         bill_usd=booked,
-        cost_usd=known,
+        cost_usd=known.usd,
     )
 
 
-def _bill(wire: Wire, decoded: DecodedStream | None) -> Decimal | None:
+def _bill(wire: Wire, decoded: DecodedStream | None) -> Bill:
     if decoded is None or not decoded.usage_final:
-        return None
-    return bill(
-        wire.prices, decoded.usage, model=decoded.model, service_tier=decoded.service_tier
-    ).usd
+        return Bill(usd=None)
+    return bill(wire.prices, decoded.usage, model=decoded.model, service_tier=decoded.service_tier)
+
+
+def _without_keys(wire: Wire, decoded: DecodedStream) -> DecodedStream:
+    """The names that journal and report show, which a server may have made of the key."""
+    redact = wire.session.redact
+    return replace(
+        decoded,
+        model=decoded.model and redact(decoded.model),
+        finish_reason=decoded.finish_reason and redact(decoded.finish_reason),
+        service_tier=decoded.service_tier and redact(decoded.service_tier),
+    )
 
 
 class _Limit:
@@ -104,7 +120,10 @@ def _failure(
     if failure is None:
         return None
     # A server may quote the key that it refused, escaped so that only decoding put it together.
-    return replace(failure, detail=wire.session.redact(failure.detail))
+    redact = wire.session.redact
+    return replace(
+        failure, detail=redact(failure.detail), code=failure.code and redact(failure.code)
+    )
 
 
 def _marks(result: Exchange, decoded: DecodedStream | None, ready_ns: int) -> Marks:

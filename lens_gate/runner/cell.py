@@ -85,7 +85,7 @@ async def _phase(
                 if refusal is None:
                     del free_ns[0]
                     sent += 1
-                    flight.add(asyncio.create_task(take_sample(job, cell.till, cell.clock)))
+                    flight.add(asyncio.create_task(take_sample(job, cell.till, cell.clock, keep)))
                     continue
                 # What is in flight may settle below its reservation; only then is it really over.
                 if not flight:
@@ -118,10 +118,14 @@ def _job(cell: CellRun, phase: Phase, prompt: Prompt, ready_ns: int, seq: int) -
 def _take(
     done: Iterable[asyncio.Task[Sample]], cell: CellRun, seen: list[Sample]
 ) -> Iterator[Sample]:
-    for sample in sorted((task.result() for task in done), key=lambda s: s.seq):
+    tasks = list(done)
+    kept = (task.result() for task in tasks if task.exception() is None)
+    for sample in sorted(kept, key=lambda s: s.seq):
         cell.record(sample)
         seen.append(sample)
         yield sample
+    for task in tasks:
+        task.result()  # a bug of ours surfaces, after what was measured beside it is kept
 
 
 def _freed(sample: Sample, clock: Clockwork) -> int:
@@ -135,7 +139,11 @@ async def _break_off(flight: set[asyncio.Task[Sample]], cell: CellRun, seen: lis
     """Cancel what is in flight and keep its samples: they cost, and they say ``cut``."""
     for task in flight:
         task.cancel()
-    for result in await asyncio.gather(*flight, return_exceptions=True):
+    results = await asyncio.gather(*flight, return_exceptions=True)
+    for result in results:
         if isinstance(result, Sample):
             cell.record(result)
             seen.append(result)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result

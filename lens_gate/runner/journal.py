@@ -18,6 +18,7 @@ from lens_gate.records.run import RUN_SCHEMA, Run, RunEnd, RunHeader
 from lens_gate.records.sample import Sample
 
 Journal = NewType("Journal", BinaryIO)
+_LARGEST = 1e100
 _KINDS: dict[str, type[RunHeader] | type[Sample] | type[RunEnd]] = {
     "start": RunHeader,
     "sample": Sample,
@@ -34,7 +35,9 @@ def open_journal(path: Path, header: RunHeader) -> Iterator[Journal]:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.exists() and path.stat().st_size:
+        if path.is_symlink():
+            path.unlink()  # put there by a checkout of foreign content, it may lead anywhere
+        elif path.exists() and path.stat().st_size:
             path.replace(path.with_name(path.name + ".1"))
         stream = path.open("wb", buffering=0)
     except OSError as error:
@@ -114,13 +117,21 @@ class _Unreadable:
 
 def _parse_line(line: bytes) -> RunHeader | Sample | RunEnd | _Unreadable:
     try:
-        body = json.loads(line)
+        body = json.loads(line, parse_float=_measurable, parse_constant=_measurable)
         kind = _KINDS[body.pop("type")]
         return from_json(kind, body)
     except CodecError as error:
         return _Unreadable(str(error))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return _Unreadable("not a line of a journal")
+
+
+def _measurable(text: str) -> float:
+    """A number that a run can hold: sums and squares of such numbers stay finite."""
+    number = float(text)
+    if not abs(number) <= _LARGEST:
+        raise ValueError(f"{text} is no number of a run")
+    return number
 
 
 def _header(record: RunHeader | Sample | RunEnd | _Unreadable, file: str, line: int) -> RunHeader:

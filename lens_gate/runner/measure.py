@@ -162,6 +162,8 @@ async def _until(
             return ("budget", short[0].detail) if short else ("complete", "")
         work.cancel()
         await asyncio.wait({work})
+        if not work.cancelled():
+            work.result()  # what went wrong while it was broken off is no quiet end
         if onlookers.interrupt.is_set():
             return onlookers.why(), "stopped by a signal; what was measured is kept"
         return "budget", f"budget.max_duration of {left_s:g} s is used up"

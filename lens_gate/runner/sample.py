@@ -11,7 +11,7 @@ from lens_gate.records.exchange import Failure
 from lens_gate.records.policy import Prompt, Scenario
 from lens_gate.records.sample import Marks, Phase, Sample
 from lens_gate.runner.attempt import Attempt, attempt
-from lens_gate.runner.till import Till
+from lens_gate.runner.till import NOTHING, Kept, Till
 from lens_gate.runner.wire import Wire
 
 # A server that asks for a longer wait is not waited for: the failure stands.
@@ -51,8 +51,10 @@ class Clockwork:
     chance: Callable[[], float]
 
 
-async def take_sample(job: Job, till: Till, clock: Clockwork) -> Sample:
+async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHING) -> Sample:
     """Send the job, whose first reservation has been made, and answer with its sample.
+
+    ``keep`` is what later cells must still find: retries leave it to them.
 
     Being cancelled (a cap, a signal) does not lose it: the attempt under way is settled at its
     reservation and the sample says ``cut``.
@@ -65,6 +67,7 @@ async def take_sample(job: Job, till: Till, clock: Clockwork) -> Sample:
             last = await attempt(
                 job.wire,
                 request,
+                reserved=amount,
                 ready_ns=job.ready_ns if tries.count == 0 else clock.now_ns() - clock.origin_ns,
                 origin_ns=clock.origin_ns,
             )
@@ -84,7 +87,7 @@ async def take_sample(job: Job, till: Till, clock: Clockwork) -> Sample:
         except asyncio.CancelledError:
             return _sample(job, last, tries, cut=True)
         tries.waited_s += wait_s
-        if isinstance(till.reserve(job.wire.target.key, amount), Refusal):
+        if isinstance(till.reserve(job.wire.target.key, amount, keep), Refusal):
             return _sample(job, last, tries)
 
 

@@ -24,14 +24,20 @@ async def simulated_server(behaviour: Mapping[str, Json], *, seed: int) -> Async
         WorldError: it did not start.
     """
     python, *arguments = argv_for(seed=seed)
-    process = await asyncio.create_subprocess_exec(
-        # Isolated: a folder `lens_gate` in the user's checkout must not become our server.
-        *(python, "-I", *arguments),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        # A Ctrl-C in the terminal reaches the whole process group; the server outlives our drain.
-        start_new_session=True,
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            # Isolated: a folder `lens_gate` in the user's checkout must not become our server.
+            *(python, "-I", *arguments),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            # A Ctrl-C in the terminal reaches the whole group; the server outlives our drain.
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise WorldError(
+            f"the simulated provider could not be started: {error.strerror}",
+            "check the limits on processes and memory, and that this Python is still installed",
+        ) from error
     try:
         yield await _port(process, behaviour)
     finally:

@@ -17,33 +17,44 @@ _SHORTEST = 4
 # What follows the word is a key whoever's it is, unless it is plainly a word of a sentence.
 _BEARER = re.compile(r"\b(bearer\s+)(?=[^\s\"',;]*\d)[^\s\"',;]{8,}", re.IGNORECASE)
 _SCHEMES = ("bearer ", "basic ", "token ")
+# Where none of these stands, no single character is escaped by its number.
+_NUMBERED = re.compile(r"\\u00|\\x|%[2-7]|&#", re.IGNORECASE)
+_NUMBERED_RAW = re.compile(_NUMBERED.pattern.encode(), re.IGNORECASE)
 
 
 class Redactor:
-    """A function from text to text without the given secrets, in whatever form they are written.
+    r"""A function from text to text without the given secrets, in whatever form they are written.
 
     Known forms: as it is, URL-encoded, base64 (standard and URL-safe, also inside a longer encoded
-    text), escaped for JSON or HTML, and hexadecimal. It holds for other people's keys only where
-    they follow the word ``Bearer``.
+    text), escaped for JSON or HTML, and hexadecimal; also where any of its characters stand by
+    their numbers (``\u0073``, ``%73``, ``&#115;``), which decoding would put together again. It
+    holds for other people's keys only where they follow the word ``Bearer``.
     """
 
-    __slots__ = ("_forms", "_raw_forms")
+    __slots__ = ("_forms", "_numbered", "_numbered_raw", "_raw_forms")
 
     def __init__(self, secrets: Iterable[Secret | str]) -> None:
         forms: set[str] = set()
+        numbered: dict[str, None] = {}
         for secret in secrets:
             value = secret.reveal() if isinstance(secret, Secret) else secret
             for part in _parts(value.strip()):
                 forms.update(_forms(part))
+                numbered[_numbered(part)] = None
         # The longest first: a short form may be a part of a long one.
         self._forms = tuple(sorted(forms, key=lambda f: (-len(f), f)))
         self._raw_forms = tuple(f.encode("utf-8", "surrogatepass") for f in self._forms)
+        self._numbered = tuple(map(re.compile, numbered))
+        self._numbered_raw = tuple(re.compile(n.encode("utf-8", "surrogatepass")) for n in numbered)
 
     def __call__(self, text: str) -> str:
         """The text with each secret replaced by ``[redacted]``."""
         for form in self._forms:
             if form in text:
                 text = text.replace(form, REPLACEMENT)
+        if _NUMBERED.search(text):
+            for numbered in self._numbered:
+                text = numbered.sub(REPLACEMENT, text)
         return _BEARER.sub(rf"\g<1>{REPLACEMENT}", text)
 
     def mask(self, data: bytes) -> bytes:
@@ -51,6 +62,9 @@ class Redactor:
         for form in self._raw_forms:
             if form in data:
                 data = data.replace(form, b"*" * len(form))
+        if _NUMBERED_RAW.search(data):
+            for numbered in self._numbered_raw:
+                data = numbered.sub(lambda match: b"*" * len(match[0]), data)
         return data
 
     def __repr__(self) -> str:
@@ -82,6 +96,21 @@ def _forms(value: str) -> Iterable[str]:
     yield raw.hex()
     yield raw.hex().upper()
     yield from _base64_forms(raw)
+
+
+def _numbered(value: str) -> str:
+    """A pattern of the value in which each character may stand for itself or by its number."""
+    return "".join(map(_character, value))
+
+
+def _character(character: str) -> str:
+    code = ord(character)
+    ways = [rf"\\{{0,8}}{re.escape(character)}"]
+    if code < 0x80:
+        digits = "".join(f"[{d}{d.upper()}]" if d.isalpha() else d for d in f"{code:02x}")
+        ways += [rf"\\{{1,8}}(?:[uU]00|[xX]){digits}", rf"%(?:25)?{digits}"]
+        ways.append(rf"&\#(?:0{{0,6}}{code}|[xX]0{{0,6}}{digits});")
+    return f"(?:{'|'.join(ways)})"
 
 
 def _json_forms(value: str) -> Iterable[str]:

@@ -8,7 +8,7 @@ def test_the_demo_passes_catches_a_slowdown_and_runs_out_of_money(lens, tmp_path
     assert done.code == 0, done.said
     codes = re.findall(r"exit code (\d+) \(as expected\)", done.out)
     assert codes == ["0", "1", "4"]
-    assert "seed 20261121" in done.out
+    assert "seed 6; another one" in done.out
     # What got slower and what merely got longer are told apart.
     found = re.search(r"^### ❌ .*?\*\*Next:\*\*", done.out, re.DOTALL | re.MULTILINE)
     failed = found[0].replace("\\", "")

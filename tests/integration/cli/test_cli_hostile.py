@@ -94,6 +94,9 @@ def _answers_with_the_key(reply):
     said = f"Incorrect API key provided: {KEY}."
     plain = {"message": "no", "type": "invalid_request_error", "code": "invalid_api_key"}
 
+    numbered = "".join(f"\\u{ord(c):04x}" for c in KEY)
+    chunk = json.dumps({"model": "KEY", "service_tier": "KEY", "choices": []})
+
     def refusal(headers=(), **error):
         return reply(status=401, error=json.dumps({"error": plain | error}), headers=headers)
 
@@ -102,6 +105,11 @@ def _answers_with_the_key(reply):
         reply(model=KEY),
         reply(pieces=(KEY, " is your key"), finish=KEY),
         reply(event=json.dumps({"error": {"message": said, "code": KEY}})),
+        # Only decoding puts it together.
+        reply(event=chunk.replace("KEY", numbered)),
+        reply(
+            event=json.dumps({"error": {"message": "no", "code": "KEY"}}).replace("KEY", numbered)
+        ),
         refusal(message=said),
         refusal(code=KEY),
         refusal(type=KEY),
@@ -200,3 +208,87 @@ def test_a_file_that_is_no_policy_is_exit_2(tmp_path, new_repo, lens, text):
     assert done.code == 2, done.said
     assert done.err.startswith("lens-gate.yaml")
     assert "Traceback" not in done.err
+
+
+def _changed(left, edit):
+    """The journal with its lines changed by ``edit``, beside it."""
+    lines = left.lines
+    for line in lines:
+        edit(line)
+    forged = left.folder / "forged.jsonl"
+    forged.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return forged
+
+
+def _elsewhere(line):
+    if line["type"] == "start":
+        line["cells"][0]["scenario"] = "../../outside"
+    elif line["type"] == "sample":
+        line["scenario"] = "../../outside"
+
+
+def _unprintable(line):
+    if line["type"] == "start":
+        line["environment"]["python"] = "3\n::error::x"
+
+
+@pytest.mark.parametrize("edit", [_elsewhere, _unprintable])
+def test_a_journal_from_elsewhere_is_no_baseline(hostile, reply, lens, edit):
+    _, left, _ = hostile(lambda *_: reply())
+    forged = _changed(left, edit)
+    root = left.folder.parent
+    before = sorted(root.parent.rglob("*.json"))
+    done = lens(root, "baseline", "update", "--from", forged)
+    assert done.code == 2, done.said
+    assert "can't be stored" in done.err
+    _assert_harmless(done.said)
+    assert sorted(root.parent.rglob("*.json")) == before
+
+
+@pytest.mark.parametrize("where", ["marks", "usage", "limit"])
+def test_numbers_beyond_all_measure_are_damaged_lines_and_no_bug(hostile, reply, lens, where):
+    _, left, _ = hostile(lambda *_: reply())
+
+    def edit(line):
+        if line["type"] == "sample":
+            if where == "marks":
+                line["marks"]["done"] = 10**30
+            elif where == "usage":
+                line["usage"]["output_total"] = 10**400
+            else:
+                line["limit_s"] = 1e308
+                line["failure"] = {"status": "timeout", "detail": ""}
+
+    done = lens(left.folder.parent, "judge", "--run", _changed(left, edit))
+    assert done.code == 5, done.said
+
+
+def test_links_in_the_output_folder_are_not_written_through(
+    tmp_path, new_repo, lens, policy, own_target, serving, measured
+):
+    """In a checkout of foreign content they lead wherever its author likes."""
+    with serving() as server:
+        made = policy([{"metric": "error_rate", "max": "50%"}], target=own_target(server))
+        repo = new_repo(tmp_path / "repo", {"lens-gate.yaml": made})
+        out = repo.root / OUT
+        out.mkdir()
+        for name in ("run.jsonl", "report.json.part", "summary.md.part", "report.json"):
+            (out / name).symlink_to(tmp_path / f"stolen-{name}")
+        done = lens(repo.root, "gate")
+    assert done.code == 0, done.said
+    assert list(tmp_path.glob("stolen-*")) == []
+    assert measured(out).report["outcome"] == "passed"
+
+
+@pytest.mark.parametrize("cost", [0, 1e-40, 1e-300])
+def test_a_server_that_bills_nothing_does_not_lift_the_cap(hostile, reply, cost):
+    """Neither by its statement, nor by an amount that no journal could hold."""
+    counts = {"prompt_tokens": 11, "completion_tokens": 3, "cost": cost}
+    _, left, served = hostile(lambda *_: reply(usage=counts))
+    own = len(served) * (11 * 2 + 3 * 8) / 1e6
+    assert float(left.lines[-1]["spend"]["spent_usd"]) == pytest.approx(own)
+    assert len(left.samples) == len(served)
+    assert "damaged" not in " ".join(left.report["warnings"])
+    assert sum(cell["measured"] for cell in left.report["cells"]) == len(
+        [s for s in left.samples if s["phase"] == "measured"]
+    )

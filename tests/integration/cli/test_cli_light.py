@@ -41,3 +41,7 @@ def test_the_version_and_the_help_list_every_verb(lens, tmp_path):
     verbs = {"init", "check", "gate", "run", "judge", "report", "baseline", "sim", "schema", "demo"}
     listed = {line.split()[0] for line in done.out.splitlines() if line.startswith("  ")}
     assert verbs - listed == set()
+    # A table, one line of the source to a line: click has not filled the paragraph.
+    assert (
+        "\n  Exit codes: 0 passed or not measured, 1 failed, 2 wrong usage or policy,\n" in done.out
+    )

@@ -248,3 +248,14 @@ def test_a_head_without_the_policy_is_judged_by_the_targets(pull, own_policy):
     done, left, _ = pull({"lens-gate.yaml": own_policy(FAILING), "a": "1"}, {"a": "2"})
     assert done.code == 1
     assert _after_merge(left.report) == {"lens-gate.yaml"}
+
+
+def test_a_file_name_of_the_head_gives_the_jobs_host_no_command(pull, own_policy):
+    """A problem's place begins its line: there GitHub would obey a name."""
+    name = "::stop-commands::x.jsonl"
+    trusted = own_policy(FAILING[1:])
+    head = own_policy(FAILING[1:], scenario={"prompts": name})
+    done, _, _ = pull({"lens-gate.yaml": trusted}, {"lens-gate.yaml": head, name: "no JSON"})
+    assert done.code == 2
+    assert "stop-commands" in done.err
+    assert not [line for line in done.said.splitlines() if line.lstrip().startswith("::")]

@@ -121,6 +121,21 @@ def test_an_early_cell_leaves_a_later_one_its_least(bench):
     assert outcome.run.end.spend.spent_usd <= least
 
 
+def test_the_retries_of_an_early_cell_leave_a_later_one_its_least(bench):
+    policy = bench.policy(
+        targets__one={"provider": "simulated", "model": "sim", "retries": 2},
+        targets__two={"provider": "simulated", "model": "sim"},
+        scenarios__chat__targets=["one", "two"],
+        scenarios__chat__load={"pattern": "closed", "concurrency": 1},
+        scenarios__chat__samples={"min": 8, "max": 40, "warmup": 0},
+    )
+    # The least of the first with every retry, that of the second, and one: it buys no two retries.
+    plan = bench.with_budget(bench.plan(policy), max_requests=8 * 3 + 8 + 1)
+    fault = {"kind": "status", "status": 429, "every": 1, "retry_after_ms": "1"}
+    outcome = bench.run(plan, bench.behave(faults=[fault]))
+    assert outcome.stats["two"]["requests"] >= 8
+
+
 @pytest.mark.parametrize("own", [{"max_requests": 6}, {"max_usd": 0.0002}])
 def test_a_targets_own_budget_ends_that_target_alone(bench, own):
     policy = bench.policy(

@@ -267,6 +267,30 @@ def test_a_starved_cell_and_an_empty_one_have_no_data():
     assert (empty.name, empty.verdict.reason) == ("no_data", "no request was measured")
 
 
+@pytest.mark.parametrize("compared", [False, True])
+def test_a_metric_that_no_request_has_is_told_apart_from_no_request(compared):
+    limits = {"relative": True, "max_drift": 0.5} if compared else {"max": 1.0}
+    silent = [replace(s, usage=None, cost_usd=None) for s in samples()]
+    (cost,) = judged(rule("cost_usd", "mean", **limits), cells=cell(silent))
+    assert cost.name == "no_data"
+    words = "none of the 20 measured requests has a value"
+    assert cost.verdict.reason == f"{words}: no answer reported usage"
+    (connect,) = judged(rule("connect", "typ", **limits), cells=cell())
+    assert connect.verdict.reason == f"{words}: all connections were open already"
+    one = [*silent[1:], samples()[0]]
+    (some,) = judged(rule("cost_usd", "mean", **limits), cells=cell(one))
+    assert some.name == "inconclusive"
+    # A request that failed is another matter: the judge says what it means.
+    lost = [*silent[1:], sample(0, failure="timeout")]
+    (mixed,) = judged(rule("cost_usd", "mean", **limits), cells=cell(lost))
+    assert "none of the" not in mixed.verdict.reason
+
+
+def test_a_metric_that_is_missing_for_another_reason_is_said_so_plainly():
+    (row,) = judged(rule("chunk_gap_max", "typ", max=1.0), cells=cell())
+    assert row.verdict.reason == "none of the 20 measured requests has a value"
+
+
 def test_a_rule_that_is_new_in_the_head_has_its_absolute_limits_alone():
     rows = judged(rule(relative=True, max=0.05, new_in_head=True))
     assert [(row.kind, row.name) for row in rows] == [("absolute", "fail"), ("new", "new")]

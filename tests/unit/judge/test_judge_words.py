@@ -1,7 +1,7 @@
 import pytest
 
 from lens_gate.judge import Arm
-from lens_gate.judge.words import p_text
+from lens_gate.judge.words import Keys, _held, p_text
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,21 @@ from lens_gate.judge.words import p_text
 )
 def test_a_p_value_in_few_digits(p, text):
     assert p_text(p) == text
+
+
+@pytest.mark.parametrize(
+    ("p", "level", "text"),
+    [
+        (0.034, 0.05, "p = 0.03 <= 0.05"),
+        (0.053, 0.05, "p = 0.053 > 0.05"),
+        (0.0462, 0.05, "p = 0.046 <= 0.05"),
+        (0.0497, 0.05, "p = 0.0497 <= 0.05"),
+        (0.05, 0.05, "p = 0.05 <= 0.05"),
+        (0.051, 0.025, "p = 0.05 > 0.025"),
+    ],
+)
+def test_an_inequality_never_reads_as_an_equality(p, level, text):
+    assert _held(p, Keys(key1=True, better=False, level=level, family=1)) == text
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The sentences of a report: what happened, what to do, what moved."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -53,8 +54,8 @@ def row(metric="ttft", name="pass", estimate=None, **given):
     return Row(metric=metric, verdict=verdict, **{**whole, **given})
 
 
-def cell(metrics=None, history=None, target="quick"):
-    return CellReport(
+def cell(metrics=None, history=None, target="quick", **given):
+    whole = CellReport(
         scenario="chat",
         target=target,
         title="",
@@ -77,6 +78,7 @@ def cell(metrics=None, history=None, target="quick"):
         merged_share=0.0,
         notes=(),
     )
+    return replace(whole, **given)
 
 
 def moved(ttft=1.0, itl=0.01, tokens=101.0):
@@ -216,10 +218,10 @@ def test_a_cell_without_tokens_on_both_sides_says_nothing_of_its_length():
 @pytest.mark.parametrize(
     ("metric", "estimate", "said"),
     [
-        ("output_tps", -0.2, "is slower (output tps typ -20 %)"),
+        ("output_tps", -0.2, "is slower (output tokens/s typ -20 %)"),
         ("queue_delay", 1.0, "was held back by this client (queue delay typ +100 %)"),
         ("input_tokens", 0.2, "reads more input (input tokens typ +20 %)"),
-        ("cached_share", -0.2, "finds less in the cache (cached share typ -20 %)"),
+        ("cached_share", -0.2, "finds less in the cache (cached share of input typ -20 %)"),
         ("error_rate", 0.05, "fails more often (error rate +5 points)"),
         ("goodput", -0.05, "meets its objectives less often (goodput -5 points)"),
         ("ttft", None, "is slower (TTFT typ)"),
@@ -273,8 +275,15 @@ def test_what_only_warns_is_not_in_the_headline():
     ],
 )
 def test_a_passed_gate_says_how_many_checks_held(names, cells, said):
-    rows = [row(name=name) for name in names]
-    assert headline("passed", rows, [cell()] * cells, "") == said
+    rows = [row(name=name, target=f"t{k % cells}") for k, name in enumerate(names)]
+    assert headline("passed", rows, [cell()], "") == said
+
+
+def test_a_passed_gate_names_its_warnings():
+    warned = row(name="fail", gating=False, target="other")
+    assert headline("passed", [row(), warned], [], "") == "1 check held in 1 cell; 1 warning."
+    said = "Nothing was checked: no gating rule applies to this run; 1 warning."
+    assert headline("passed", [warned], [], "") == said
 
 
 def test_an_undecided_gate_says_how_many_of_how_many():
@@ -334,7 +343,45 @@ def test_an_undecided_run_with_stored_runs_needs_more_of_them():
 
 def test_an_undecided_limit_asks_for_no_baseline():
     rows = [row(name="inconclusive", kind="absolute", base_n=0)]
-    assert "baseline update" not in next_step("inconclusive", rows)
+    step = next_step("inconclusive", rows, [cell()])
+    assert "baseline" not in step
+    assert "margin" not in step
+    assert "samples.max" in step
+    both = [*rows, row(name="inconclusive")]
+    assert "Store more baseline runs" in next_step("inconclusive", both, [cell()])
+
+
+@pytest.mark.parametrize(
+    ("given", "asked"),
+    [
+        ({"failures": {"rate_limited": 3}}, True),
+        ({"failures": {"rate_limited": 2}}, False),
+        ({"failures": {"timeout": 1}, "retried": 2}, True),
+        ({"failures": {"timeout": 20}, "target": "other"}, False),
+    ],
+)
+def test_where_many_requests_failed_they_are_to_be_looked_at(given, asked):
+    rows = [row(name="inconclusive", kind="absolute")]
+    step = next_step("inconclusive", rows, [cell(**given)])
+    assert ("failed requests" in step) is asked
+    beyond = [row(metric="error_rate", name="fail", kind="absolute")]
+    step = next_step("failed", beyond, [cell(**given)])
+    assert ("failed requests" in step) is asked
+
+
+def test_runs_that_do_not_compare_are_to_be_stored_anew():
+    rows = [row(name="no_data", base_n=0)]
+    apart = cell(baselines=0, not_comparable=("load was a, is b",))
+    assert "lens-gate baseline update" in next_step("no_data", rows, [apart])
+    some = cell(baselines=3, not_comparable=("load was a, is b",))
+    assert next_step("no_data", rows, [some]).startswith("Mend")
+
+
+def test_a_bill_beyond_its_request_is_no_want_of_caps():
+    step = next_step("budget", [], [cell(end="target: overrun: a bill was higher")])
+    assert "Raise" not in step
+    assert "usage" in step
+    assert "Raise the caps" in next_step("budget", [], [cell(end="money: used up")])
 
 
 def test_missing_data_are_mended_first_whatever_else_is_open():

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lens_gate.metrics.pricing import PriceUnknown, bill, expected, reserve_for, resolve
+from lens_gate.metrics.pricing import PriceUnknown, bill, expected, reserve_for, resolve, to_book
 from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import UnitPrices
 from lens_gate.records.policy import PriceOverride
@@ -358,3 +359,29 @@ def test_the_price_table_is_read_only_when_it_is_needed() -> None:
 def test_sound_and_pictures_are_not_reserved_for_since_only_text_is_sent() -> None:
     prices = table("openai", "gpt-audio")
     assert (prices.dearest_input, prices.dearest_output) == (Decimal("2.5"), Decimal(10))
+
+
+@pytest.mark.parametrize(
+    ("usage", "booked"),
+    [
+        (Usage(input_total=1000, output_total=100, cost_usd=Decimal(0)), "0.0014"),
+        (Usage(input_total=1000, output_total=100, cost_usd=Decimal("0.002")), "0.002"),
+        (Usage(input_total=1000, output_total=100), "0.0014"),
+        # Without a sum of our own the reservation stands for it.
+        (Usage(cost_usd=Decimal(0)), "0.5"),
+        (Usage(input_total=1, output_total=1, cache_read=2, cost_usd=Decimal("0.1")), "0.5"),
+        (Usage(cost_usd=Decimal("0.7")), "0.7"),
+        (Usage(input_total=5), None),
+    ],
+)
+def test_the_ledger_books_the_larger_of_what_is_stated_and_what_we_reckon(usage, booked) -> None:
+    found = bill(simulated(), usage, model=None, service_tier=None)
+    assert to_book(found, Decimal("0.5")) == (None if booked is None else Decimal(booked))
+
+
+@pytest.mark.parametrize("wrong", [{"provider": "nobody"}, {"model": "no-such-model"}])
+def test_prices_of_a_saved_run_that_the_table_does_not_know_make_no_bill(wrong) -> None:
+    prices = replace(table("openai", "gpt-4o-mini"), **wrong)
+    found = bill(prices, Usage(input_total=1, output_total=1), model=None, service_tier=None)
+    assert found.usd is None
+    assert found.note.startswith("the price table has no ")

@@ -360,6 +360,12 @@ def test_unknown_keys_of_the_policy(only_problem, small, line, hint):
     assert problem.hint.startswith(hint)
 
 
+@pytest.mark.parametrize(("text", "found"), [("- a", "a list"), ("hello", "'hello'")])
+def test_a_policy_that_is_no_mapping_is_told_what_it_should_be(only_problem, text, found):
+    problem = only_problem(text)
+    assert problem.message == f"the policy must be a mapping of keys to values, not {found}"
+
+
 def test_a_value_is_blamed_once(only_problem, small):
     # base_url of a wrong kind is told by the schema, and not again by the check of addresses.
     problem = only_problem(small.replace("gpt-4.1-mini", "x\n    base_url: [1]"))
@@ -485,3 +491,37 @@ def test_messages_stay_short(problems_of, small):
         "model: gpt-4.1-mini", f"model: gpt-4.1-mini\n    params: {{? {long}\n: 1}}"
     )
     assert all(len(f"{p}{p.hint}") < 1500 for p in problems_of(text))
+
+
+def test_prompt_files_are_bounded_all_together(problems_of):
+    """Each is within its own bound, and nobody has looked at a head's before it is read."""
+    row = '{"prompt": "' + "x" * 4_000_000 + '"}\n'
+    files = {f"{n}.jsonl": row * 3 for n in range(6)}
+    named = "".join(
+        f"  s{n}: {{targets: [mini], prompts: {n}.jsonl, gates: [{{metric: ttft.typ}}]}}\n"
+        for n in range(6)
+    )
+    text = SMALL_HEAD + named
+    (problem,) = problems_of(text, files)
+    assert "prompts are larger than 64 MiB" in problem.message
+    assert problem.line == text[: text.index("5.jsonl")].count("\n") + 1
+
+
+def test_prompts_are_bounded_once_more_by_the_cells_that_plan_them(problems_of):
+    rows = "".join(f'{{"prompt": "{n}"}}\n' for n in range(25_001))
+    named = "".join(
+        f"  s{n}: {{targets: [mini], prompts: p.jsonl, gates: [{{metric: ttft.typ}}]}}\n"
+        for n in range(40)
+    )
+    (problem,) = problems_of(SMALL_HEAD + named, {"p.jsonl": rows})
+    assert "more than 1000000 prompts to plan for" in problem.message
+
+
+SMALL_HEAD = """\
+version: 1
+name: small
+budget: {max_usd: 0.50, max_requests: 600, max_duration: 10m}
+targets:
+  mini: {provider: openai, model: gpt-4.1-mini}
+scenarios:
+"""

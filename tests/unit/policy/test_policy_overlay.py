@@ -525,3 +525,42 @@ def plain(value):
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return [plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+PRICED = (
+    "    params: {temperature: 0, seed: 1}\n",
+    "    params: {temperature: 0, seed: 1}\n    price: {input: 0.01, output: 0.02}\n",
+)
+
+
+def _under_a_price(*edits):
+    own = TRUSTED.replace(*PRICED)
+    text = own
+    for old, new in edits:
+        assert old in text, old
+        text = text.replace(old, new)
+    merged, changes = overlay(policy(own), policy(text))
+    return merged.targets["mini"], {change.path: change.effect for change in changes}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        ("gpt-4.1-mini", "o1-pro"),
+        ("params: {temperature: 0,", "params: {service_tier: priority, temperature: 0,"),
+    ],
+)
+def test_a_price_of_the_policy_is_not_lent_to_what_the_head_asks_instead(edit):
+    """At a cent for a million tokens the cap of the trusted policy would hold nothing."""
+    target, changes = _under_a_price(edit)
+    assert target.price is None
+    assert changes["targets.mini.price"] == "measured"
+
+
+def test_a_price_of_the_policy_stays_for_what_it_was_given_for():
+    target, changes = _under_a_price(("temperature: 0", "temperature: 1"))
+    assert target.price is not None
+    assert "targets.mini.price" not in changes
+    # And where no table knows the price, the policy's is the only one.
+    merged, _ = over(("model: llama", "model: llama-large"))
+    assert merged.targets["own"].price is not None

@@ -234,3 +234,11 @@ def test_one_system_prompt_is_enough(only_problem, load_text, small):
     problem = only_problem(chat(small, "p.jsonl", "\n    system: c"), files)
     assert "both bring a system prompt" in problem.message
     assert "line 2 of p.jsonl" in problem.hint
+
+
+def test_a_row_without_variables_says_so_in_a_sentence():
+    findings = Findings()
+    prompts_from_file(b'{"prompt": "{{x}}"}', file="p.jsonl", findings=findings)
+    assert [problem.hint for problem in findings.problems] == [
+        "variables of this row: none; to send braces as they are, put them into a variable"
+    ]

@@ -357,6 +357,7 @@ def test_usage_tells_absent_from_zero(reported, expected):
         {"prompt_tokens": 10**40},
         {"cost": "0.1"},
         {"cost": -1},
+        {"cost": 1e-40},
         {"cost": False},
         {"cost": {"total": 1}},
     ],
@@ -514,3 +515,11 @@ def test_an_answer_in_one_piece_still_tells_its_usage():
         }
     ).encode()
     assert kinds(body) == ["meta", "finish", "usage", "error"]
+
+
+def test_a_text_among_the_parameters_may_be_read_and_is_reserved_for():
+    """vLLM takes a chat template with the request: a head's could be larger than its prompts."""
+    row = PROVIDERS["openai-compatible"]
+    plain = row.bound_input(request())
+    assert row.bound_input(request(params={"chat_template": "ü" * 5000})) >= plain + 10_000
+    assert row.bound_input(request(params={"reasoning_effort": "high"})) == plain

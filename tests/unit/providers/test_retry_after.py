@@ -40,3 +40,7 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 )
 def test_the_wait_that_a_server_asks_for(headers, seconds):
     assert retry_after(headers) == seconds
+
+
+def test_an_absurd_wait_can_be_written_down_and_read_back():
+    assert retry_after({"retry-after": "9" * 300}) == 1e12

@@ -166,6 +166,7 @@ def test_anything_stays_as_it_is():
         ({"word": "a", "inner": None, "by_name": []}, r"by_name: not an object"),
         ({"word": "a", "inner": None, "by_name": {"x": "1"}}, r"by_name\.x: '1' is no float"),
         ({"word": "a", "inner": None, "by_name": {"x": 10**400}}, r"beyond all measure"),
+        ({"word": "a", "inner": {"number": -(10**20)}}, r"number: a number beyond all measure"),
         ({"word": "a", "inner": None, "amount": "ten"}, r"amount: 'ten' is no amount of money"),
         ({"word": "a", "inner": None, "amount": "NaN"}, r"amount: 'NaN' is no amount of money"),
         ({"word": "a", "inner": None, "amount": "1e999999"}, r"'1e999999' is no amount of money"),

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lens_gate.judge.wording import short_name
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.render import figures
 from lens_gate.render.grid import rows_grid, sign
@@ -43,6 +44,12 @@ def test_every_metric_has_a_title_and_an_unknown_name_stays_what_it_is():
     assert figures.metric_title("error_rate") == "error rate"
     assert figures.metric_title("no_such") == "no_such"
     assert all("_" not in figures.metric_title(name) for name in CATALOGUE)
+
+
+def test_sentences_and_tables_call_a_metric_by_one_name():
+    assert {name: short_name(name) for name in CATALOGUE} == {
+        name: figures.metric_title(name) for name in CATALOGUE
+    }
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from markdown_it import MarkdownIt
 
 from lens_gate.records.policy import Change, Place
 from lens_gate.records.report import Refs
-from lens_gate.render.escape import cell, code, fenced, html_code, one_line, prose
+from lens_gate.render.escape import cell, code, fenced, html_code, log, one_line, prose
 from lens_gate.render.markdown import LIMIT, markdown
 from lens_gate.render.report_json import read_report, report_json
 from lens_gate.render.stored import stored_listing, stored_run
@@ -394,3 +394,21 @@ def test_the_place_of_a_rule_is_data(build):
     row = replace(build.row(), place=Place(file="a|b\n/merge", line=1, column=1))
     text = markdown(build.report(rows=[row]))
     assert "`a|b /merge:1`" in text
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["::error::x", "  ::stop-commands::y", "\u00a0::debug::", "a ##[error]x", "##vso[task.x]y"],
+)
+def test_no_line_of_a_jobs_log_is_a_command(line):
+    for text in (line, f"above\n{line}\nbelow", f"above\r{line}"):
+        shown = log(text)
+        # As GitHub's runner reads: lines end at CR or LF, white space before a command is skipped.
+        assert not [x for x in re.split("[\r\n]", shown) if x.lstrip().startswith("::")]
+        assert not re.search(r"##\w*\[", shown)
+        assert shown.replace(" ", "") == text.replace(" ", "")
+
+
+def test_what_is_no_command_stays_in_a_log():
+    text = 'a::b is Python\n{"x": "::error::"}\n## [title](x)\n### heading\n  : one\n'
+    assert log(text) == text

@@ -120,6 +120,7 @@ def shown(cells=None, rules=RULES, stored=None, warnings=(), **given):
         duration_s=75.0,
         stored=stored or {},
         kinds={"mini": "simulated"},
+        apart=given.pop("apart", {}),
     )
 
 
@@ -177,6 +178,16 @@ def test_a_cell_without_stored_runs_is_named_where_a_rule_needs_them():
     assert words in shown()
     assert words not in shown(stored={"chat/mini": 3})
     assert words not in shown(rules=[rule("ttft", "p90", max=3.0)])
+
+
+def test_a_cell_whose_stored_runs_do_not_compare_says_what_differs():
+    apart = {"chat/mini": ("load was a, is b", "region is new: \x1b[2Jx")}
+    text = shown(apart=apart)
+    assert "no stored run of chat/mini compares (load was a, is b; region is new:" in text
+    assert "has no data until one is stored" in text
+    assert "no stored run yet" not in text
+    assert "\x1b" not in text
+    assert "compares (" not in shown(apart=apart, stored={"chat/mini": 3})
 
 
 def test_warnings_are_shown_and_a_plan_has_caps_of_zero_where_none_are():

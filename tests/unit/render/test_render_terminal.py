@@ -71,3 +71,16 @@ def test_one_reason_for_many_checks_is_said_once(reports):
 def test_green_rows_need_no_reason(reports):
     text = terminal(reports["passed"], width=200, colour=False)
     assert "not worse than its history" not in text
+
+
+def test_failed_requests_are_told_by_kind_with_the_words_of_the_first(build):
+    broken = build.cell(failures={"rate_limited": 3, "cut": 1}, example_failure="slow\x1b[2J down")
+    silent = build.cell(target="thorough", failures={"timeout": 2})
+    report = build.report(cells=[broken, silent, build.cell(target="fine")])
+    lines = terminal(report, width=200, colour=False).splitlines()
+    told = [line for line in lines if line.startswith("failures: ")]
+    assert told[0].startswith(
+        "failures: chat/quick: 3 x rate_limited, 1 x cut; the first said: slow"
+    )
+    assert told[1:] == ["failures: chat/thorough: 2 x timeout"]
+    assert "\x1b" not in "".join(told)

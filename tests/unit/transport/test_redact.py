@@ -99,3 +99,35 @@ def test_a_redactor_does_not_tell():
 
 def test_the_longest_form_goes_first():
     assert Redactor(["abcd", "abcd-efgh"])("abcd-efgh abcd") == "[redacted] [redacted]"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        lambda c: f"\\u{ord(c):04x}",
+        lambda c: f"\\u{ord(c):04X}",
+        lambda c: f"\\\\u{ord(c):04x}",
+        lambda c: f"\\x{ord(c):02x}",
+        lambda c: f"%{ord(c):02x}",
+        lambda c: f"%25{ord(c):02X}",
+        lambda c: f"&#{ord(c)};",
+        lambda c: f"&#x{ord(c):x};",
+    ],
+)
+@pytest.mark.parametrize("every", [1, 3])
+def test_characters_that_stand_by_their_numbers_hide_no_key(number, every):
+    """A decoder behind us puts them together again, or a reader does."""
+    key = 'sk-live-Zx9/"\\Q.w7+(Er'
+    written = "".join(number(c) if i % every == 0 else c for i, c in enumerate(key))
+    redact = Redactor([Secret(key)])
+    assert redact(f"before {written} after") == "before [redacted] after"
+    raw = f"before {written} after".encode()
+    assert redact.mask(raw) == b"before " + b"*" * len(written) + b" after"
+
+
+@given(key=printable, numbered=st.lists(st.booleans(), min_size=40, max_size=40))
+def test_no_mixture_of_json_escapes_survives_decoding(key, numbered):
+    pairs = zip(key, numbered, strict=False)
+    written = "".join(f"\\u{ord(c):04x}" if n else json.dumps(c)[1:-1] for c, n in pairs)
+    body = Redactor([key]).mask(f'{{"model": "{written}"}}'.encode())
+    assert key not in json.loads(body)["model"]
