@@ -21,9 +21,12 @@ test: lint type unit
 
 unit: $(VENV)/.ready
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8 \
+		--ignore-glob='*/test_error_rates_*'
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(PURE)'
+	# Simulated error rates: nothing to cover that is not covered above, and tracing halves their speed.
+	$(BIN)/pytest -n $(JOBS) tests/unit/judge/test_error_rates_*.py
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
