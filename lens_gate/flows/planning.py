@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from lens_gate.errors import InputError, LensError, Problem
 from lens_gate.load.question import chat_request
-from lens_gate.metrics.pricing import PriceUnknown, resolve
+from lens_gate.metrics.price_table import PriceUnknown
+from lens_gate.metrics.pricing import resolve
 from lens_gate.policy.plan import Expectation
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import wire

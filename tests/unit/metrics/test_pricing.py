@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lens_gate.metrics.pricing import PriceUnknown, bill, expected, reserve_for, resolve, to_book
+from lens_gate.metrics.price_table import PriceUnknown
+from lens_gate.metrics.pricing import bill, expected, reserve_for, resolve, to_book
 from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import UnitPrices
 from lens_gate.records.policy import PriceOverride
