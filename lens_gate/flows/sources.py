@@ -76,6 +76,25 @@ def find_sources(outside: Outside, policy_path: str | None) -> Sources:
     return _work_tree(repository, context, names)
 
 
+def _refs(
+    *,
+    why: str,
+    head: str | None,
+    trust_ref: str | None = None,
+    control_ref: str | None = None,
+    dirty: bool = False,
+) -> Refs:
+    """Who decides, as far as git knows it; the mode follows from the policy, later."""
+    return Refs(
+        mode="",
+        why=why,
+        trust_ref=trust_ref,
+        control_ref=control_ref,
+        head=head,
+        dirty=dirty,
+    )
+
+
 def _read_policy(
     read: Callable[[str], bytes], name: str, *, called: str = ""
 ) -> tuple[Policy, str]:
@@ -127,11 +146,8 @@ def _sources_on_disk(
         policy=policy,
         policy_text=text,
         context=context,
-        refs=Refs(
-            mode="",
+        refs=_refs(
             why=f"policy and stored runs are read from {where}: nothing in it is foreign",
-            trust_ref=None,
-            control_ref=None,
             head=commit,
             dirty=bool(repository and is_dirty(repository)),
         ),
@@ -152,13 +168,10 @@ def _own_commit(repository: Repository, context: Context, names: Sequence[str]) 
         policy=policy,
         policy_text=text,
         context=context,
-        refs=Refs(
-            mode="",
+        refs=_refs(
             why=f"a {context.event} is its own authority: all is read in its commit",
             trust_ref=commit,
-            control_ref=None,
             head=commit,
-            dirty=False,
         ),
         changes=(),
         stored=_stored_at(repository, commit, policy),
@@ -187,8 +200,7 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
         policy=policy,
         policy_text=text,
         context=context,
-        refs=Refs(
-            mode="",
+        refs=_refs(
             why=(
                 f"policy and stored runs are read at {context.target_branch} ({tip.why}); "
                 "the head gives prompts, model and parameters"
@@ -241,13 +253,9 @@ def _untrusted(
         policy=policy,
         policy_text=text,
         context=context,
-        refs=Refs(
-            mode="",
+        refs=_refs(
             why=f"{context.target_branch} has no policy yet",
-            trust_ref=None,
-            control_ref=None,
             head=head,
-            dirty=False,
         ),
         changes=(),
         stored=lambda _scenario, _target: (),
