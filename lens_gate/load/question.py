@@ -18,4 +18,6 @@ def chat_request(scenario: Scenario, target: Target, prompt: Prompt) -> ChatRequ
         system=scenario.system,
         max_output_tokens=output_limit(scenario, prompt),
         params=target.params,
+        tools=scenario.tools,
+        stream=scenario.stream,
     )

@@ -5,7 +5,7 @@ in it, a finish reason, and a clean end. An end marker proves nothing, nor does 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
 from lens_gate.providers.failures import clean, http_failure, malformed
@@ -15,6 +15,7 @@ from lens_gate.records.exchange import (
     Failure,
     Read,
     ResponseHead,
+    ServerTimes,
     Status,
     StreamEvent,
     Usage,
@@ -23,7 +24,8 @@ from lens_gate.records.exchange import (
 Ended = Literal[
     "clean", "stopped", "timeout", "connection", "truncated", "too_large", "malformed", "client"
 ]
-STREAM_TYPE = "text/event-stream"
+JSON_TYPE = "application/json"
+_SERVER_TIMES = tuple(f.name for f in fields(ServerTimes) if f.name != "source")
 _OUTPUT: frozenset[EventKind] = frozenset({"reasoning", "text", "tool"})
 _ENDS: Final[Mapping[Ended, tuple[Status, str]]] = {
     "timeout": ("timeout", "a timeout ended the request"),
@@ -41,10 +43,14 @@ class DecodedStream:
 
     ``first_event`` is the first event or comment of any kind. ``output_ns`` has one entry for each
     event that carried output (reasoning, text or a tool call); ``merged`` counts those that shared
-    a read with an earlier one. ``usage`` is the last word on each count; ``usage_final`` says that
-    it came with or after the end of the output, so that a bill may rest on it. ``output_chars``
-    counts visible text. ``saw_end``: the protocol's end marker. ``events`` counts events, comments
-    among them. All but the times and ``merged`` are the same at whatever read boundaries.
+    a read with an earlier one. ``first_since`` and ``last_since`` are the earliest moments at which
+    the first visible and the last output can have arrived. ``usage`` is the last word on each
+    count; ``usage_final`` says that it came with or after the end of the output, so that a bill may
+    rest on it. ``output_chars`` counts visible text. ``saw_end``: the protocol's end marker. ``events`` counts events, comments
+    among them. ``server`` is what the server says of its own time. All but the times and
+    ``merged`` are the same at whatever read boundaries.
+
+    An answer that was not streamed has no times and no outputs, only what it said.
     """
 
     first_event: int | None = None
@@ -54,19 +60,27 @@ class DecodedStream:
     last_output: int | None = None
     output_ns: tuple[int, ...] = ()
     merged: int = 0
+    first_since: int | None = None
+    last_since: int | None = None
     output_chars: int = 0
     usage: Usage | None = None
     usage_final: bool = False
     finish_reason: str | None = None
     model: str | None = None
     service_tier: str | None = None
+    server: ServerTimes | None = None
     failure: Failure | None = None
     saw_end: bool = False
     events: int = 0
 
 
 def collect(
-    provider: Provider, head: ResponseHead, body: bytes, reads: Sequence[Read]
+    provider: Provider,
+    head: ResponseHead,
+    body: bytes,
+    reads: Sequence[Read],
+    *,
+    stream: bool = True,
 ) -> DecodedStream:
     """Decode a body in the pieces in which it arrived.
 
@@ -75,21 +89,52 @@ def collect(
         head: status and headers of the response.
         body: the body, decompressed.
         reads: its arrivals in order; bytes beyond the last one count to it.
+        stream: whether a stream was asked for.
 
     Raises:
-        ValueError: a body without a single read has no times.
+        ValueError: a body without a single read has no times; the protocol only streams.
     """
     if body and not reads:
         raise ValueError("a body without reads")
+    said = provider.server_times(head)
+    if not stream:
+        return _whole(provider, head, body, said)
     decoder = provider.decoder(head)
-    tally = _Tally()
+    tally = _Tally(said)
     start = 0
-    for read in reads:
-        tally.add(decoder.feed(body[start : read.end]), read.at_ns)
+    for index, read in enumerate(reads):
+        events = decoder.feed(body[start : read.end])
         start = max(start, read.end)
-    if reads:
-        tally.add([*decoder.feed(body[start:]), *decoder.close()], reads[-1].at_ns)
+        if index == len(reads) - 1:
+            events = [*events, *decoder.feed(body[start:]), *decoder.close()]
+        before = read.since_ns
+        if before is None:
+            before = reads[index - 1].at_ns if index else read.at_ns
+        tally.add(events, read.at_ns, before)
     return tally.result()
+
+
+def _whole(
+    provider: Provider, head: ResponseHead, body: bytes, said: ServerTimes | None
+) -> DecodedStream:
+    """An answer in one piece: what it said counts, when its parts came is not known."""
+    if provider.whole is None:
+        raise ValueError(f"{provider.name} only streams")
+    decoder = provider.whole(head)
+    tally = _Tally(said)
+    tally.add([*decoder.feed(body), *decoder.close()], 0, 0)
+    return replace(
+        tally.result(),
+        first_event=None,
+        first_reasoning=None,
+        first_text=None,
+        first_tool=None,
+        last_output=None,
+        output_ns=(),
+        merged=0,
+        first_since=None,
+        last_since=None,
+    )
 
 
 def judge_answer(
@@ -99,6 +144,7 @@ def judge_answer(
     ended: Ended,
     body_length: int,
     detail: str = "",
+    media_type: str = "text/event-stream",
 ) -> Failure | None:
     """Why this answer is no success; ``None`` where it is one.
 
@@ -109,6 +155,7 @@ def judge_answer(
             other word is a failure unless the server itself reported one before.
         body_length: bytes of the body.
         detail: what transport has to say about ``ended``.
+        media_type: what the content type must be.
     """
     if head.status >= 300:
         return decoded.failure or http_failure(head, b"")
@@ -118,9 +165,9 @@ def judge_answer(
         return decoded.failure
     if ended not in ("clean", "stopped"):
         return _broken(ended, detail, head)
-    media = head.headers.get("content-type", STREAM_TYPE).partition(";")[0].strip().lower()
-    if body_length and media != STREAM_TYPE:
-        return malformed(f"the answer is {media or 'untyped'}, not {STREAM_TYPE}", head.status)
+    media = head.headers.get("content-type", media_type).partition(";")[0].strip().lower()
+    if body_length and media != media_type:
+        return malformed(f"the answer is {media or 'untyped'}, not {media_type}", head.status)
     if decoded.finish_reason is not None:
         return None
     if body_length == 0:
@@ -138,8 +185,9 @@ def judge_exchange(
     *,
     ended: Ended,
     detail: str = "",
+    stream: bool = True,
 ) -> Failure | None:
-    """``judge_answer`` for whatever came of a request: no answer, an HTTP error, or a stream.
+    """``judge_answer`` for whatever came of a request: no answer, an HTTP error, or an answer.
 
     ``decoded`` may be left out where it was not made (HTTP errors); ``body`` may be cut.
     """
@@ -148,8 +196,15 @@ def judge_exchange(
     if head.status >= 300:
         return provider.failure(head, body)
     if decoded is None:
-        decoded = collect(provider, head, body, [Read(end=len(body), at_ns=0)])
-    return judge_answer(head, decoded, ended=ended, body_length=len(body), detail=detail)
+        decoded = collect(provider, head, body, [Read(end=len(body), at_ns=0)], stream=stream)
+    return judge_answer(
+        head,
+        decoded,
+        ended=ended,
+        body_length=len(body),
+        detail=detail,
+        media_type=provider.media_type if stream else JSON_TYPE,
+    )
 
 
 def _broken(ended: Ended, detail: str, head: ResponseHead | None) -> Failure:
@@ -170,9 +225,12 @@ def _failed(status: Status, detail: str, head: ResponseHead) -> Failure:
 class _Tally:
     """Adds up the events of one answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: ServerTimes | None) -> None:
         self._first: dict[str, int] = {}
         self._output_ns: list[int] = []
+        self._first_since: int | None = None
+        self._last_since: int | None = None
+        self._server = server
         self._merged = self._chars = self._events = 0
         self._usage: Usage | None = None
         self._usage_final = False
@@ -182,9 +240,10 @@ class _Tally:
         self._failure: Failure | None = None
         self._saw_end = False
 
-    def add(self, events: Sequence[StreamEvent], at_ns: int) -> None:
-        """Count the events of one read."""
+    def add(self, events: Sequence[StreamEvent], at_ns: int, since_ns: int) -> None:
+        """Count the events of one read: the last of them came at ``at_ns``, none before since."""
         before = len(self._output_ns)
+        last = self._events + sum(not event.joined for event in events)
         counted = False
         for event in events:
             if not event.joined:
@@ -192,10 +251,15 @@ class _Tally:
                 counted = False
             self._first.setdefault("event", at_ns)
             self._first.setdefault(event.kind, at_ns)
-            if event.kind in _OUTPUT and not counted:
-                # Reasoning and text in one event are one arrival.
-                counted = True
-                self._output_ns.append(at_ns)
+            if event.kind in _OUTPUT:
+                since = at_ns if self._events == last else min(since_ns, at_ns)
+                self._last_since = since
+                if event.kind != "reasoning" and self._first_since is None:
+                    self._first_since = since
+                if not counted:
+                    # Reasoning and text in one event are one arrival.
+                    counted = True
+                    self._output_ns.append(at_ns)
             self._note(event)
         self._merged += max(0, len(self._output_ns) - before - 1)
 
@@ -204,6 +268,7 @@ class _Tally:
         self._finish = event.finish_reason or self._finish
         self._model = event.model or self._model
         self._tier = event.service_tier or self._tier
+        self._server = merge_server_times(self._server, event.server)
         self._failure = self._failure or event.failure
         self._saw_end = self._saw_end or event.kind == "end"
         if event.usage is not None:
@@ -220,12 +285,15 @@ class _Tally:
             last_output=self._output_ns[-1] if self._output_ns else None,
             output_ns=tuple(self._output_ns),
             merged=self._merged,
+            first_since=self._first_since,
+            last_since=self._last_since,
             output_chars=self._chars,
             usage=self._usage,
             usage_final=self._usage is not None and (self._usage_final or self._saw_end),
             finish_reason=self._finish,
             model=self._model,
             service_tier=self._tier,
+            server=self._server,
             failure=self._failure,
             saw_end=self._saw_end,
             events=self._events,
@@ -242,9 +310,24 @@ def merge_usage(old: Usage | None, new: Usage) -> Usage:
         cache_read=_newer(new.cache_read, old.cache_read),
         cache_write=new.cache_write or old.cache_write,
         reasoning=_newer(new.reasoning, old.reasoning),
+        input_audio=_newer(new.input_audio, old.input_audio),
+        output_audio=_newer(new.output_audio, old.output_audio),
+        charges={**old.charges, **new.charges},
         cost_usd=old.cost_usd if new.cost_usd is None else new.cost_usd,
         source=new.source,
     )
+
+
+def merge_server_times(old: ServerTimes | None, new: ServerTimes | None) -> ServerTimes | None:
+    """The newer word with the older one's times where it has none."""
+    if old is None or new is None:
+        return new or old
+    times = {
+        name: getattr(old, name) if getattr(new, name) is None else getattr(new, name)
+        for name in _SERVER_TIMES
+    }
+    source = old.source if new.source in old.source else f"{old.source}, {new.source}"
+    return ServerTimes(source=source, **times)
 
 
 def _newer(new: int | None, old: int | None) -> int | None:

@@ -1,7 +1,7 @@
 """What a wire protocol gives to the house: a row of pure functions, no I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol
 
@@ -10,10 +10,13 @@ from lens_gate.records.exchange import (
     Endpoint,
     Failure,
     HttpRequest,
+    RateLimits,
     ResponseHead,
+    ServerTimes,
     StreamEvent,
 )
 from lens_gate.records.json_types import Json
+from lens_gate.records.policy import Credentials
 
 TargetKind = Literal["hosted", "self-hosted", "simulated"]
 
@@ -38,6 +41,9 @@ class Watch(Protocol):
         ...
 
 
+Relax = Callable[[HttpRequest, ResponseHead, bytes], HttpRequest | None]
+"""A refused request, its head and body: the request to send instead, ``None`` where none helps."""
+
 Refuse = Callable[[Mapping[str, Json], Mapping[str, str]], Mapping[str, tuple[str, str]]]
 
 
@@ -47,6 +53,21 @@ def refuse_nothing(
     """The ``refuse`` of a protocol whose parameters never exclude each other."""
     del params, headers
     return {}
+
+
+def never_relax(request: HttpRequest, head: ResponseHead, body: bytes) -> None:
+    """The ``relax`` of a protocol whose servers take every option that it sends."""
+    del request, head, body
+
+
+def no_server_times(head: ResponseHead) -> None:
+    """The ``server_times`` of a protocol whose heads say nothing of time."""
+    del head
+
+
+def no_rate_limits(head: ResponseHead) -> None:
+    """The ``rate_limits`` of a protocol whose heads say nothing of limits."""
+    del head
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +82,13 @@ class Provider:
     ``reserved`` are fields of the request that the protocol sets itself. ``refuse`` names known
     parameters that these settings (parameters, extra headers) exclude, each with the reason and
     the remedy. ``notes`` are for people: what to know before using the row, by subject.
+
+    ``media_type`` is what a stream's content type must be. ``whole`` decodes an answer that was not
+    asked to be streamed (its events come from ``close``); ``None``: the protocol only streams.
+    ``server_times`` and ``rate_limits`` read what a head says. ``relax`` answers a refusal of an
+    option that not every server takes. ``credentials`` are the ways of authorising, the first one
+    being the default. ``flavors`` names the servers that the row knows apart. ``features`` are what
+    can be asked of it: ``tools``, ``images``, ``system``, ``seed``, ``reasoning``.
     """
 
     name: str
@@ -80,3 +108,11 @@ class Provider:
     notes: Mapping[str, str] | None = None
     reserved: frozenset[str] = frozenset()
     refuse: Refuse = refuse_nothing
+    media_type: str = "text/event-stream"
+    whole: Callable[[ResponseHead], Decoder] | None = None
+    server_times: Callable[[ResponseHead], ServerTimes | None] = no_server_times
+    rate_limits: Callable[[ResponseHead], RateLimits | None] = no_rate_limits
+    relax: Relax = never_relax
+    credentials: tuple[Credentials, ...] = ("key",)
+    flavors: Mapping[str, str] = field(default_factory=dict)
+    features: frozenset[str] = frozenset()

@@ -11,6 +11,9 @@ Compare = Literal["auto", "history", "none"]
 OnInconclusive = Literal["pass", "warn", "fail"]
 Severity = Literal["fail", "warn"]
 Assurance = Literal["point", "shown"]
+Credentials = Literal["none", "key", "aws", "google", "azure"]
+Cache = Literal["as_is", "bust", "warm"]
+Connection = Literal["warm", "cold"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,8 +88,29 @@ class KeySource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateCap:
+    """What a target may be asked for in a minute; ``None``: whatever the server's headers say."""
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """Files for TLS: own certificate authorities, and a client certificate with its key (mTLS)."""
+
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """An endpoint with a model. ``simulate`` holds the simulator's behaviour (plain data)."""
+    """An endpoint with a model. ``simulate`` holds the simulator's behaviour (plain data).
+
+    ``credentials`` is ``None`` where the provider's own way applies. ``flavor``, ``api_version``
+    and ``project`` are as in ``records.exchange.Endpoint``.
+    """
 
     key: str
     title: str
@@ -104,14 +128,53 @@ class Target:
     budget: Budget
     simulate: Mapping[str, Json] | None
     place: Place
+    flavor: str | None = None
+    api_version: str | None = None
+    project: str | None = None
+    credentials: Credentials | None = None
+    rate_limit: RateCap = RateCap()
+    tls: Tls = Tls()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture in a message: an address that the provider fetches, or its bytes in base64."""
+
+    url: str | None = None
+    base64: str | None = None
+    media_type: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A call that the assistant made in an earlier turn; ``arguments`` is JSON text."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that the model may call; ``parameters`` is the JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation; ``role`` is ``system``, ``user``, ``assistant`` or ``tool``.
+
+    ``tool_call_id`` says which call the text of a ``tool`` turn answers.
+    """
 
     role: str
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +187,39 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """One line of a trace: when it came, seconds from the first, and its token counts if known."""
+
+    at_s: float
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """How requests are offered: ``closed`` keeps ``concurrency`` in flight."""
+    """How requests are offered. A field that a pattern does not use is ``None`` or empty.
+
+    ``closed`` keeps ``concurrency`` in flight; in every open pattern ``concurrency`` is the most
+    that may be in flight. ``constant`` and ``poisson`` offer ``rate`` requests a second; ``burst``
+    sends ``size`` at once every ``every_s`` seconds; ``ramp`` goes from ``rate`` to ``rate_to``
+    within ``over_s`` seconds, then stays; ``sweep`` offers each of ``steps`` (rates, or
+    concurrencies, as ``step_by`` says) in turn; ``trace`` replays ``arrivals``, ``speed`` times as
+    fast. ``duration_s`` and ``max_error_rate`` (share) end the sending early.
+    """
 
     pattern: str
     concurrency: int
+    rate: float | None = None
+    rate_to: float | None = None
+    over_s: float | None = None
+    size: int | None = None
+    every_s: float | None = None
+    steps: tuple[float, ...] = ()
+    step_by: Literal["rate", "concurrency"] = "rate"
+    arrivals: tuple[Arrival, ...] = ()
+    speed: float = 1.0
+    duration_s: float | None = None
+    max_error_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +256,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """A workload with a load, sent to each of its targets; scenario x target is a cell."""
+    """A workload with a load, sent to each of its targets; scenario x target is a cell.
+
+    ``cache``: prompts as they are, each with a unique start (``bust``), or warmed by one unmeasured
+    call (``warm``). ``connection``: kept open, or a new one for each request (``cold``).
+    """
 
     key: str
     title: str
@@ -180,6 +275,10 @@ class Scenario:
     rules: tuple[Rule, ...]
     new_in_head: bool
     place: Place
+    tools: tuple[Tool, ...] = ()
+    cache: Cache = "as_is"
+    connection: Connection = "warm"
+    stream: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

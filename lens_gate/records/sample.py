@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
-from lens_gate.records.exchange import Failure, Usage
+from lens_gate.records.exchange import Failure, ServerTimes, Usage
 
 Phase = Literal["warmup", "measured", "cut"]
 ArmName = Literal["head", "control"]
@@ -15,14 +15,23 @@ Clock = Literal["kernel", "transport"]
 class Marks:
     """Moments of one attempt, integer nanoseconds since the run began (monotonic clock).
 
-    ``ready`` is when the request could have gone (closed loop: its slot was free), ``sent`` the
-    send call of its last byte. What never happened is ``None``. ``output_ns`` are the arrivals of
-    the events that carried output (reasoning, text or tool), in order; ``merged`` counts those that
-    shared a read with an earlier one, whose true arrival is only known to lie between two reads.
+    ``ready`` is when the request should have gone (open loop: its scheduled moment; closed loop:
+    its slot was free), ``sent`` the send call of its last byte. Of a new connection:
+    ``connect_start``, ``resolved`` (DNS), ``tcp_connected`` and ``connected`` (TLS too). What never
+    happened is ``None``.
+
+    ``output_ns`` are the arrivals of the events that carried output (reasoning, text or tool), in
+    order; ``merged`` counts those that shared a read with an earlier one, whose true arrival is
+    only known to lie between two reads. ``first_since`` and ``last_since`` bound the first visible
+    and the last output: the earliest moment at which that event can have arrived (the read before
+    it, where its own read carried several events; else its own time). ``lag`` is the most by which
+    this client read late what had already arrived, in nanoseconds.
     """
 
     ready: int
     connect_start: int | None = None
+    resolved: int | None = None
+    tcp_connected: int | None = None
     connected: int | None = None
     sent: int | None = None
     first_byte: int | None = None
@@ -35,6 +44,9 @@ class Marks:
     done: int | None = None
     output_ns: tuple[int, ...] = ()
     merged: int = 0
+    first_since: int | None = None
+    last_since: int | None = None
+    lag: int | None = None
     reused: bool = False
     clock: Clock = "transport"
 
@@ -47,6 +59,9 @@ class Sample:
     ``cost_usd`` is the bill by usage and price over all attempts, ``None`` where usage is unknown;
     ``settled_usd`` is what the ledger booked (the reservation where the bill is unknown).
     ``limit_s`` is the timeout that ended it, where one did: latency metrics are censored there.
+    ``waited_s`` is the time between its attempts, ``held_s`` the time for which the rate limiter
+    kept it back before the first. ``server`` is what the server says of its own time. ``step`` is
+    the index of the sweep's step that it belongs to.
     Phase ``cut``: our own end of the run (a cap, a signal) broke it off; it costs, and counts in
     no statistic.
     """
@@ -71,6 +86,9 @@ class Sample:
     reserved_usd: Decimal
     settled_usd: Decimal
     cost_usd: Decimal | None
+    held_s: float = 0.0
+    server: ServerTimes | None = None
+    step: int | None = None
 
     @property
     def cell(self) -> str:

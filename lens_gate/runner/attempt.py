@@ -6,7 +6,7 @@ from decimal import Decimal
 from lens_gate.metrics.pricing import Bill, bill, to_book
 from lens_gate.providers.answer import DecodedStream, collect, judge_exchange
 from lens_gate.providers.interface import Watch
-from lens_gate.records.exchange import ChatRequest, Failure, ResponseHead
+from lens_gate.records.exchange import ChatRequest, Failure, RateLimits, ResponseHead
 from lens_gate.records.sample import Marks
 from lens_gate.runner.wire import Wire
 from lens_gate.transport import Exchange, exchange
@@ -31,6 +31,7 @@ class Attempt:
     http_status: int | None
     bill_usd: Decimal | None
     cost_usd: Decimal | None
+    rate_limits: RateLimits | None = None
 
 
 async def attempt(
@@ -53,9 +54,10 @@ async def attempt(
     decoded = None
     if result.head is not None and result.head.status == 200:
         decoded = _without_keys(
-            wire, collect(wire.provider, result.head, result.body, result.reads)
+            wire,
+            collect(wire.provider, result.head, result.body, result.reads, stream=request.stream),
         )
-    failure = _failure(wire, result, decoded, over_limit=limit.exceeded)
+    failure = _failure(wire, result, decoded, over_limit=limit.exceeded, stream=request.stream)
     known = _bill(wire, decoded)
     # Nothing left our socket, so nothing can be billed; else only a bill by final usage settles.
     booked = Decimal(0) if result.sent is None else to_book(known, reserved)
@@ -67,6 +69,7 @@ async def attempt(
         http_status=result.head.status if result.head else None,
         bill_usd=booked,
         cost_usd=known.usd,
+        rate_limits=wire.provider.rate_limits(result.head) if result.head else None,
     )
 
 
@@ -106,7 +109,7 @@ class _Limit:
 
 
 def _failure(
-    wire: Wire, result: Exchange, decoded: DecodedStream | None, *, over_limit: bool
+    wire: Wire, result: Exchange, decoded: DecodedStream | None, *, over_limit: bool, stream: bool
 ) -> Failure | None:
     if over_limit or result.ended == "too_large":
         return Failure(
@@ -115,7 +118,13 @@ def _failure(
             http_status=result.head.status if result.head else None,
         )
     failure = judge_exchange(
-        wire.provider, result.head, result.body, decoded, ended=result.ended, detail=result.detail
+        wire.provider,
+        result.head,
+        result.body,
+        decoded,
+        ended=result.ended,
+        detail=result.detail,
+        stream=stream,
     )
     if failure is None:
         return None
@@ -143,6 +152,8 @@ def _marks(result: Exchange, decoded: DecodedStream | None, ready_ns: int) -> Ma
         done=result.done,
         output_ns=outputs,
         merged=decoded.merged if decoded else 0,
+        first_since=decoded.first_since if decoded else None,
+        last_since=decoded.last_since if decoded else None,
         reused=result.reused,
         clock=result.clock,
     )

@@ -144,4 +144,5 @@ def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False)
         reserved_usd=tries.reservation,
         settled_usd=tries.settled,
         cost_usd=tries.cost,
+        server=decoded.server if decoded else None,
     )

@@ -65,6 +65,10 @@ async def open_wires(
                 base_url=_base_url(target, providers[key]),
                 region=target.region,
                 headers=headers.get(key, {}),
+                flavor=target.flavor,
+                api_version=target.api_version,
+                project=target.project,
+                credentials=target.credentials or providers[key].credentials[0],
             )
             session = await stack.enter_async_context(
                 open_session(endpoint.base_url, redact=redact)

@@ -143,6 +143,8 @@ def without_times(decoded: DecodedStream) -> tuple[DecodedStream, tuple[bool, ..
         first_text=None,
         first_tool=None,
         last_output=None,
+        first_since=None,
+        last_since=None,
         output_ns=(),
         merged=0,
     )
