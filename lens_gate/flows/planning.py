@@ -1,7 +1,8 @@
 """From a policy to a plan: protocols, prices, what earlier runs let us expect, caps."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -58,8 +59,10 @@ def protocols(policy: Policy) -> Mapping[str, Provider]:
     return {key: wire(target.provider, target.simulate) for key, target in policy.targets.items()}
 
 
-def unit_prices(policy: Policy, providers: Mapping[str, Provider]) -> Mapping[str, UnitPrices]:
-    """Prices of every target that a scenario uses.
+def unit_prices(
+    policy: Policy, providers: Mapping[str, Provider], *, at: datetime | None = None
+) -> Mapping[str, UnitPrices]:
+    """Prices of every target that a scenario uses, at a moment (aware; else the present).
 
     Raises:
         InputError: unknown prices, all of them, each with its place and remedy.
@@ -70,14 +73,17 @@ def unit_prices(policy: Policy, providers: Mapping[str, Provider]) -> Mapping[st
     for key in sorted(used):
         target, provider = policy.targets[key], providers[key]
         try:
-            prices[key] = resolve(
+            found = resolve(
                 provider.price_provider,
                 target.model,
                 target.price,
                 simulated=provider.kind == "simulated",
                 request_usd=provider.request_usd,
+                at=at or datetime.now(UTC),
                 bound_input=_bound_input(policy, key, provider),
+                region=target.region,
             )
+            prices[key] = replace(found, limit_s=target.timeouts.total_s)
         except PriceUnknown as error:
             problems.append(
                 Problem(

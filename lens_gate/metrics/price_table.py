@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 # Lifetimes of cache writes that the table tells apart; others cost its plain cache write.
 WRITE_UNITS = {"5m": "cache_write_5m_tokens", "1h": "cache_write_1h_tokens"}
-_OTHER_MEDIA = ("audio", "image", "video", "tool")
+# What requests of this program never hold: pictures they may, sound, films and paid tools not.
+_OTHER_MEDIA = ("audio", "video", "tool", "output_image")
 
 
 class PriceUnknown(LookupError):  # noqa: N818  # named by the plan of the house
@@ -24,13 +25,21 @@ class PriceUnknown(LookupError):  # noqa: N818  # named by the plan of the house
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Token counts that do not overlap, and the total input, which chooses the tier."""
+    """What is billed of one request. Input counts do not overlap; ``uncached`` is text alone.
+
+    ``output`` is all of the output, ``audio_out`` and ``reasoning`` are parts of it. ``searches``
+    are billed apart from tokens.
+    """
 
     uncached: int = 0
     read: int = 0
     writes: Mapping[str, int] = field(default_factory=dict)
+    audio_in: int = 0
+    image_in: int = 0
     output: int = 0
+    audio_out: int = 0
     reasoning: int | None = None
+    searches: int = 0
 
     @property
     def written(self) -> int:
@@ -39,8 +48,8 @@ class Parts:
 
     @property
     def total_input(self) -> int:
-        """All input tokens."""
-        return self.uncached + self.read + self.written
+        """All input tokens: they choose the long-context tier."""
+        return self.uncached + self.read + self.written + self.audio_in + self.image_in
 
 
 def look_up(provider: str, model: str, at: datetime | None) -> "PriceCalculation":
@@ -58,8 +67,7 @@ def price_of(
     """Ask the table.
 
     Raises:
-        PriceUnknown: it has no such provider or model.
-        ValueError: the parts contradict each other in a way that only the table can see.
+        PriceUnknown: it has no such provider or model, or can't price such parts.
     """
     from genai_prices import Usage as Units  # noqa: PLC0415  # half a second that most verbs save
     from genai_prices import calc_price  # noqa: PLC0415  # likewise
@@ -71,6 +79,21 @@ def price_of(
         "output_tokens": parts.output,
     }
     units |= {unit: parts.writes.get(life, 0) for life, unit in WRITE_UNITS.items()}
+    media = {
+        "input_audio_tokens": parts.audio_in,
+        "input_image_tokens": parts.image_in,
+        "output_audio_tokens": parts.audio_out,
+        "web_searches": parts.searches,
+    }
+    # The table wants to know how kinds overlap: what came from the cache is taken for text, which
+    # is the cheapest to have been cached, so that the sum is no smaller than the bill.
+    overlaps = {
+        f"cache_{kind}_{way}_tokens": 0
+        for kind in ("audio", "image")
+        if media[f"input_{kind}_tokens"]
+        for way in ("read", "write", "write_5m", "write_1h")
+    }
+    units |= {unit: count for unit, count in media.items() if count} | overlaps
     if parts.reasoning is not None:
         units["output_reasoning_tokens"] = parts.reasoning
     try:
@@ -81,7 +104,7 @@ def price_of(
             genai_request_timestamp=at,
             price_context=context,
         )
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise PriceUnknown(f"the price table has no {provider}/{model[:80]}") from error
 
 

@@ -4,10 +4,11 @@ A price comes from the policy where it gives one, from a built-in price for simu
 from the table (``price_table``). Money is ``Decimal``; rounding is for display alone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
 
+from lens_gate.metrics import rate_card
 from lens_gate.metrics.price_table import (
     WRITE_UNITS,
     Parts,
@@ -16,20 +17,20 @@ from lens_gate.metrics.price_table import (
     for_a_request,
     look_up,
     price_of,
-    prices_text,
     reachable,
     source_of,
     tops,
 )
 from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import UnitPrices
-from lens_gate.records.policy import PriceOverride
+from lens_gate.records.policy import PriceEntry, PriceOverride
 
 MILLION = Decimal(1_000_000)
-ZERO = Decimal(0)
 POLICY = "policy"
 SIMULATED = "simulated"
-_SIMULATED_INPUT, _SIMULATED_OUTPUT = Decimal(1), Decimal(4)
+_SIMULATED = PriceOverride(
+    entries=(PriceEntry(prices={"input": Decimal(1), "output": Decimal(4)}),)
+)
 # Reservations are rounded up here, so that sums of them stay exact in 28 digits.
 _STEP = Decimal("1e-12")
 # Words by which providers name the tier that costs the standard price.
@@ -62,6 +63,7 @@ def resolve(
     request_usd: Decimal,
     at: datetime | None = None,
     bound_input: int | None = None,
+    region: str | None = None,
 ) -> UnitPrices:
     """The unit prices of a target, the dearest that its requests can reach among them.
 
@@ -74,22 +76,16 @@ def resolve(
         at: the moment whose prices count (aware); the present where not given.
         bound_input: the most input tokens of any request, where known: a long-context tier that
             begins at or above it is out of reach.
+        region: the target's region, by which a policy's price may differ.
 
     Raises:
         PriceUnknown: neither the policy nor the table has a price for text tokens of this model.
     """
-    if override is not None:
-        return _flat(POLICY, model, override, request_usd)
-    if simulated:
-        built_in = PriceOverride(
-            input=_SIMULATED_INPUT,
-            output=_SIMULATED_OUTPUT,
-            cache_read=None,
-            cache_write=None,
-            request=ZERO,
-            source="",
-        )
-        return _flat(SIMULATED, model, built_in, request_usd)
+    if override is not None or simulated:
+        card = _SIMULATED if override is None else override
+        owner = SIMULATED if override is None else POLICY
+        own = _own_prices(owner, model, card, region, at, bound_input)
+        return replace(own, request=own.request + request_usd)
     if price_provider is None:
         raise PriceUnknown(f"no price is known for {model!r}: its provider is in no price table")
     found = look_up(price_provider, model, at)
@@ -120,13 +116,20 @@ def reserve_for(prices: UnitPrices, bound_input: int, max_output_tokens: int) ->
     that the limit allows, is counted at the dearest price.
     """
     worst = prices.dearest_input * bound_input + prices.dearest_output * max_output_tokens
-    return (worst / MILLION + prices.request).quantize(_STEP, rounding=ROUND_UP)
+    by_time = prices.hour * Decimal(prices.limit_s) / 3600
+    return (worst / MILLION + prices.request + by_time).quantize(_STEP, rounding=ROUND_UP)
 
 
-def expected(prices: UnitPrices, input_tokens: float, output_tokens: float) -> Decimal:
-    """What a request with so many tokens (means, so they may be fractions) costs, uncached."""
+def expected(
+    prices: UnitPrices, input_tokens: float, output_tokens: float, *, seconds: float = 0.0
+) -> Decimal:
+    """What a request with so many tokens (means, so they may be fractions) costs, uncached.
+
+    ``seconds`` is its share of the server's time, where that is what is paid for.
+    """
     tokens = prices.input * Decimal(input_tokens) + prices.output * Decimal(output_tokens)
-    return (tokens / MILLION + prices.request).quantize(_STEP)
+    by_time = prices.hour * Decimal(seconds) / 3600
+    return (tokens / MILLION + prices.request + by_time).quantize(_STEP)
 
 
 def bill(
@@ -136,6 +139,8 @@ def bill(
     model: str | None,
     service_tier: str | None,
     at: datetime | None = None,
+    seconds: float = 0.0,
+    sharing: int = 1,
 ) -> Bill:
     """The bill of one request by its final usage (providers.md 10.3).
 
@@ -148,11 +153,14 @@ def bill(
         usage: final token counts; ``None`` or an estimate makes no bill.
         model: the model id that the response reports; the target's own where it reports none.
         service_tier: the tier that the response reports.
-        at: the moment of the request (aware); the present where not given.
+        at: the moment of the request (aware); where not given, the present for the table, and no
+            time at all for prices of the policy that are bound to one.
+        seconds: the wall time of the request, for servers that are paid by the hour.
+        sharing: how many requests share the server meanwhile.
     """
     if usage is None:
         return Bill(usd=None, note="no usage was reported")
-    own = _own_sum(prices, usage, model, service_tier, at)
+    own = _own_sum(prices, usage, model, service_tier, at, (seconds, sharing))
     stated = usage.cost_usd
     if stated is None or usage.source != "provider":
         return own
@@ -179,12 +187,13 @@ def _own_sum(
     model: str | None,
     service_tier: str | None,
     at: datetime | None,
+    time: tuple[float, int],
 ) -> Bill:
     parts = _parts(usage)
     if isinstance(parts, str):
         return Bill(usd=None, note=parts)
     if prices.provider in (POLICY, SIMULATED):
-        return Bill(usd=_flat_sum(prices, parts))
+        return _card_sum(prices, parts, model, service_tier, at, time)
     try:
         return _table_sum(prices, parts, model, service_tier, at)
     except PriceUnknown as error:
@@ -199,49 +208,108 @@ def _parts(usage: Usage) -> Parts | str:
     if usage.input_total is None or usage.output_total is None:
         return "usage was reported without its totals"
     read = usage.cache_read or 0
+    audio_in, image_in, audio_out = (
+        count or 0 for count in (usage.input_audio, usage.input_image, usage.output_audio)
+    )
+    reasoning = usage.reasoning or 0
     uncached = usage.input_total - read - sum(usage.cache_write.values())
-    counts = (uncached, read, *usage.cache_write.values(), usage.output_total)
-    if min(counts) < 0 or (usage.reasoning or 0) < 0:
+    # Sound and pictures may themselves come from the cache; then they are in its count already.
+    audio_in, image_in = min(audio_in, uncached), min(image_in, max(0, uncached - audio_in))
+    rest = usage.output_total - audio_out - reasoning
+    counts = (
+        *(uncached, read, *usage.cache_write.values(), audio_in, image_in),
+        *(usage.output_total, rest, audio_out, reasoning, *usage.charges.values()),
+    )
+    if min(counts) < 0:
         return "usage contradicts itself: a part is larger than its total"
     return Parts(
-        uncached=uncached,
+        uncached=uncached - audio_in - image_in,
         read=read,
         writes=usage.cache_write,
+        audio_in=audio_in,
+        image_in=image_in,
         output=usage.output_total,
+        audio_out=audio_out,
         reasoning=usage.reasoning,
+        searches=usage.charges.get("web_search", 0),
     )
 
 
-def _flat(provider: str, model: str, price: PriceOverride, request_usd: Decimal) -> UnitPrices:
-    read = price.input if price.cache_read is None else price.cache_read
-    write = price.input if price.cache_write is None else price.cache_write
-    note = f" ({price.source})" if price.source else ""
-    per_request = price.request + request_usd
+def _own_prices(
+    provider: str,
+    model: str,
+    override: PriceOverride,
+    region: str | None,
+    at: datetime | None,
+    bound_input: int | None,
+) -> UnitPrices:
+    """The prices of a policy (or the simulator's), the dearest at any time of any tier too."""
+    now = next(rate_card.applying(override, model, at), None)
+    if now is None:
+        raise PriceUnknown(f"none of the policy's prices applies to {model[:80]!r} now")
+    reach = [
+        prices
+        for entry in rate_card.applying(override, model, at, ever=True)
+        for prices in rate_card.possible(entry, region, bound_input)
+    ]
+    prices = rate_card.unit_prices(now, words=frozenset(), region=region, total_input=0)
     return UnitPrices(
         provider=provider,
         model=model,
-        input=price.input,
-        output=price.output,
-        dearest_input=max(price.input, read, write),
-        dearest_output=price.output,
-        request=per_request,
-        cache_read=price.cache_read,
-        cache_write=price.cache_write,
-        source=f"{provider}{note}: "
-        + prices_text(price.input, price.output, price.cache_read, price.cache_write, per_request),
+        input=prices["input"],
+        output=prices["output"],
+        dearest_input=max(p[unit] for p in reach for unit in rate_card.INPUT_UNITS),
+        dearest_output=max(p[unit] for p in reach for unit in rate_card.OUTPUT_UNITS),
+        request=_dearest_request(override, model, region),
+        cache_read=prices["cache_read"],
+        cache_write=prices["cache_write"],
+        hour=max(p["hour"] for p in reach),
+        override=override,
+        region=region,
+        source=f"{provider}{rate_card.told(now, prices)}",
     )
 
 
-def _flat_sum(prices: UnitPrices, parts: Parts) -> Decimal:
-    read = prices.input if prices.cache_read is None else prices.cache_read
-    write = prices.input if prices.cache_write is None else prices.cache_write
-    tokens = (
-        prices.input * parts.uncached
-        + read * parts.read
-        + write * parts.written
-        + prices.output * parts.output
+def _dearest_request(override: PriceOverride, model: str, region: str | None) -> Decimal:
+    entries = rate_card.applying(override, model, None, ever=True)
+    return max(p["request"] for e in entries for p in rate_card.possible(e, region, None))
+
+
+def _card_sum(
+    prices: UnitPrices,
+    parts: Parts,
+    model: str | None,
+    service_tier: str | None,
+    at: datetime | None,
+    time: tuple[float, int],
+) -> Bill:
+    if prices.override is None:
+        return Bill(usd=None, note="the run was saved without its prices")
+    named = model or prices.model
+    # A server may name its model otherwise than it is asked for; then the price asked for holds.
+    entry = next(
+        (
+            found
+            for name in (named, prices.model)
+            for found in rate_card.applying(prices.override, name, at)
+        ),
+        None,
     )
-    return tokens / MILLION + prices.request
+    if entry is None:
+        return Bill(usd=None, note=f"none of the policy's prices applies to {named[:80]!r}")
+    word = (service_tier or "").lower()
+    words = frozenset() if word in _STANDARD_TIERS else frozenset({word})
+    own = rate_card.unit_prices(
+        entry, words=words, region=prices.region, total_input=parts.total_input
+    )
+    seconds, sharing = time
+    # What the protocol charges for each request is in the plan's price, not in the policy's.
+    charge = prices.request - _dearest_request(prices.override, prices.model, prices.region)
+    note = ""
+    if words and entry.variants and not rate_card.knows(entry, words):
+        note = f"no price for service tier {word[:40]!r}: the plain price is used"
+    usd = rate_card.total(own, parts, seconds=seconds, sharing=sharing) + charge
+    return Bill(usd=usd, note=note)
 
 
 def _table_sum(
@@ -264,14 +332,13 @@ def _table_sum(
             notes.append(f"the response names model {model[:80]!r}, which has no price")
     tier = (service_tier or "").lower()
     context = {} if tier in _STANDARD_TIERS else dict.fromkeys(_TIER_WORDS, tier)
-    try:
-        found = price_of(prices.provider, named, parts, context, at)
-    except ValueError as error:
-        return Bill(usd=None, note=f"usage contradicts itself: {error}")
+    found = price_of(prices.provider, named, parts, context, at)
     if context and found.model_price == standard.model_price:
         notes.append(f"no price for service tier {tier[:40]!r}: the standard price is used")
     unpriced = sorted(k for k, n in parts.writes.items() if n and k not in _KNOWN_WRITES)
     notes += [f"{k} cache writes are priced as plain cache writes" for k in unpriced]
+    if parts.searches and base(found.model_price, "web_searches_kcount") is None:
+        notes.append("web searches are billed apart, at a price that the table does not have")
     # The table's own charge for a request is in its total; what is left is the protocol's.
     protocol = prices.request - max(for_a_request(p) for p in reachable(planned))
     return Bill(usd=found.total_price + protocol, note="; ".join(notes))

@@ -8,12 +8,13 @@ from lens_gate.policy.endpoints import Address, parse_address
 from lens_gate.policy.findings import Findings, did_you_mean
 from lens_gate.policy.literal_secrets import brief, is_known_secret, looks_random, shown
 from lens_gate.policy.node import Entry, Node, at_path, entries, field, json_value, strings
-from lens_gate.policy.read import money, seconds, text, whole
+from lens_gate.policy.prices import build_price
+from lens_gate.policy.read import decimal, seconds, text, whole
 from lens_gate.policy.settings import target_budget
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import param_problems
 from lens_gate.records.json_types import Json
-from lens_gate.records.policy import KeySource, PriceOverride, Target, Timeouts
+from lens_gate.records.policy import Credentials, KeySource, RateCap, Target, Timeouts, Tls
 from lens_gate.sim.behaviour import BehaviourError, behaviour_from_mapping
 
 # What a protocol that lets any parameter pass must still not be told: these are the gate's own, or
@@ -89,7 +90,8 @@ def build_target(
         hint = did_you_mean(name, providers, what="providers")
         findings.blame(provider, f"there is no provider {shown(name)}", hint)
     headers, header_env = _headers(field(node, "headers"), findings)
-    api_key = _api_key(node, facts, header_env, findings)
+    credentials = _credentials(node, facts, findings)
+    api_key = _api_key(node, facts, header_env, credentials, findings)
     base_url = _base_url(node, facts, findings, secret=bool(api_key_given(api_key) or header_env))
     named = entries(node).get("model")
     if named is None and facts is not None and facts.kind != "simulated":
@@ -106,12 +108,18 @@ def build_target(
         params=_params(field(node, "params"), field(node, "headers"), facts, findings),
         headers=headers,
         header_env=header_env,
-        price=_price(field(node, "price")),
+        price=build_price(field(node, "price"), findings),
         timeouts=_timeouts(field(node, "timeouts"), findings),
         retries=whole(field(node, "retries"), 0),
         budget=target_budget(field(node, "budget")),
         simulate=_simulate(node, facts, findings),
         place=entry.place,
+        flavor=_flavor(field(node, "flavor"), facts, findings),
+        api_version=text(field(node, "api_version")) or None,
+        project=text(field(node, "project")) or None,
+        credentials=credentials,
+        rate_limit=_rate_limit(field(node, "rate_limit")),
+        tls=_tls(field(node, "tls"), base_url, findings),
     )
 
 
@@ -124,6 +132,7 @@ def _api_key(
     node: Node,
     facts: Provider | None,
     header_env: Mapping[str, str],
+    credentials: Credentials | None,
     findings: Findings,
 ) -> KeySource:
     given = [way for way in _KEY_WAYS if field(node, way)]
@@ -135,7 +144,13 @@ def _api_key(
         findings.add(place, "a simulated provider takes no key", f"remove {given[0]}")
     env = text(field(node, "api_key_env")) or None
     own = any(name.lower() in _KEY_HEADERS for name in header_env)
-    if not given and facts is not None and facts.needs_key and not own:
+    by_key = credentials in (None, "key")
+    if given and not by_key:
+        place = entries(node)[given[0]].place
+        findings.add(
+            place, f"credentials are {credentials}, and there is a key", "keep one of them"
+        )
+    if not given and facts is not None and facts.needs_key and by_key and not own:
         env = facts.key_env
         if env is None:
             hint = "add api_key_env: the variable that holds it"
@@ -147,6 +162,56 @@ def _api_key(
         env=env,
         file=text(field(node, "api_key_file")) or None,
         command=strings(field(node, "api_key_command")) or None,
+    )
+
+
+def _credentials(node: Node, facts: Provider | None, findings: Findings) -> Credentials | None:
+    """What authorises the requests; ``None`` where the provider is not known."""
+    given = field(node, "credentials")
+    if facts is None:
+        return None
+    if given is None:
+        named = any(field(node, way) for way in _KEY_WAYS)
+        return "key" if named and "key" in facts.credentials else facts.credentials[0]
+    for way in facts.credentials:
+        if text(given) == way:
+            return way
+    if findings.fine(given):
+        hint = f"it knows: {', '.join(facts.credentials)}"
+        findings.blame(given, f"{facts.name} does not take {shown(text(given))} credentials", hint)
+    return None
+
+
+def _flavor(node: Node | None, facts: Provider | None, findings: Findings) -> str | None:
+    flavor = text(node)
+    if node is None or facts is None or not findings.fine(node) or flavor in facts.flavors:
+        return flavor or None
+    if not facts.flavors:
+        findings.blame(node, f"{facts.name} has no flavors", "remove it")
+    else:
+        hint = did_you_mean(flavor, facts.flavors, what="flavors")
+        findings.blame(node, f"there is no flavor {shown(flavor)}", hint)
+    return None
+
+
+def _rate_limit(node: Node | None) -> RateCap:
+    requests, tokens = field(node, "requests_per_minute"), field(node, "tokens_per_minute")
+    return RateCap(
+        requests_per_minute=float(decimal(requests, Decimal(0))) if requests else None,
+        tokens_per_minute=float(decimal(tokens, Decimal(0))) if tokens else None,
+    )
+
+
+def _tls(node: Node | None, address: Address | None, findings: Findings) -> Tls:
+    if node is not None and address is not None and address.scheme == "http":
+        findings.blame(node, "there is no TLS over plain http", "use https, or remove tls")
+    cert, key = field(node, "cert_file"), field(node, "key_file")
+    if key is not None and cert is None and findings.fine(key):
+        findings.blame(key, "a key_file needs its cert_file", "add cert_file")
+    return Tls(
+        ca_file=text(field(node, "ca_file")) or None,
+        cert_file=text(cert) or None,
+        key_file=text(key) or None,
     )
 
 
@@ -232,24 +297,6 @@ def _header_problem(name: str, node: Node, *, secret: bool) -> tuple[str, str]:
     if not _HEADER_VALUE.fullmatch(node.value) or node.value != node.value.strip():
         return f"the value of {name} has a character that no header holds", "plain ASCII, one line"
     return "", ""
-
-
-def _price(node: Node | None) -> PriceOverride | None:
-    if node is None:
-        return None
-    if node.value == "free":
-        zero = Decimal(0)
-        return PriceOverride(
-            input=zero, output=zero, cache_read=None, cache_write=None, request=zero, source="free"
-        )
-    return PriceOverride(
-        input=money(field(node, "input")) or Decimal(0),
-        output=money(field(node, "output")) or Decimal(0),
-        cache_read=money(field(node, "cache_read")),
-        cache_write=money(field(node, "cache_write")),
-        request=money(field(node, "request")) or Decimal(0),
-        source=text(field(node, "source")),
-    )
 
 
 def _timeouts(node: Node | None, findings: Findings) -> Timeouts:

@@ -110,6 +110,7 @@ class Usage:
     cache_write: Mapping[str, int] = field(default_factory=dict)
     reasoning: int | None = None
     input_audio: int | None = None
+    input_image: int | None = None
     output_audio: int | None = None
     charges: Mapping[str, int] = field(default_factory=dict)
     cost_usd: Decimal | None = None
@@ -151,12 +152,14 @@ class ServerTimes:
 class RateLimit:
     """One limit as a server states it: so many in a window, so many left, whole again after.
 
-    ``reset_s`` is in seconds from the answer on. ``None``: not said.
+    ``reset_s`` is in seconds from the answer on; ``window_s`` is the window for which ``limit``
+    counts (a minute, but a day for some). ``None``: not said.
     """
 
     limit: int | None = None
     remaining: int | None = None
     reset_s: float | None = None
+    window_s: float = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

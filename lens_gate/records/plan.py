@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lens_gate.records.policy import Budget, Policy
+from lens_gate.records.policy import Budget, Load, Policy, PriceOverride
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +25,10 @@ class UnitPrices:
     source: str
     cache_read: Decimal | None = None
     cache_write: Decimal | None = None
+    hour: Decimal = Decimal(0)
+    limit_s: float = 0.0
+    override: PriceOverride | None = None
+    region: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +51,7 @@ class CellPlan:
     ``worst_usd`` and ``expected_usd`` are for one request (the dearest and the mean prompt);
     ``expected_s`` is the expected time of one request and ``expected_from`` says how it is known.
     ``limited_by`` names what cut ``n`` below ``samples.max``: money, requests, time or nothing.
+    ``load`` is how they are offered, ``None`` in plans of before it was written down.
     """
 
     scenario: str
@@ -63,6 +68,7 @@ class CellPlan:
     limited_by: str
     prices: UnitPrices
     fingerprint: Fingerprint
+    load: Load | None = None
 
     @property
     def cell(self) -> str:

@@ -12,6 +12,8 @@ OnInconclusive = Literal["pass", "warn", "fail"]
 Severity = Literal["fail", "warn"]
 Assurance = Literal["point", "shown"]
 Credentials = Literal["none", "key", "aws", "google", "azure"]
+PriceMatch = Literal["any", "exact", "prefix", "regex"]
+PriceCondition = Literal["service_tier", "speed", "processing", "region"]
 Cache = Literal["as_is", "bust", "warm"]
 Connection = Literal["warm", "cold"]
 
@@ -63,19 +65,62 @@ class Timeouts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceOverride:
-    """A price from the policy: US dollars for 1,000,000 tokens, and for each request.
+class PriceTier:
+    """Prices for all tokens of a request that has more input tokens than ``above``."""
 
-    ``cache_read`` and ``cache_write`` fall back to ``input``; ``free`` is a price of zero said
-    aloud. ``source`` is the user's own note where the figure comes from.
+    above: int
+    prices: Mapping[str, Decimal]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceVariant:
+    """Prices where the response names ``value`` as its service tier, speed or processing.
+
+    By ``region`` it is the target's region that counts. ``prices`` replace those of the entry;
+    ``multiply`` is a factor on all of them.
     """
 
-    input: Decimal
-    output: Decimal
-    cache_read: Decimal | None
-    cache_write: Decimal | None
-    request: Decimal
-    source: str
+    by: PriceCondition
+    value: str
+    prices: Mapping[str, Decimal]
+    multiply: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceEntry:
+    """One price from the policy, for the models and the times that it names.
+
+    ``prices`` are by unit: dollars for 1,000,000 tokens (``input``, ``output``, ``cache_read``,
+    ``cache_write`` and by lifetime ``cache_write_1h``, ``audio_input``, ``audio_output``,
+    ``image_input``, ``reasoning``), for a ``request``, for 1,000 ``searches``, for an ``hour`` of
+    a server of one's own. Amounts are in ``currency``, of which one costs ``usd`` dollars;
+    ``discount`` is a share taken off.
+
+    ``valid_from`` and ``valid_to`` are dates (inclusive), ``hours`` minutes of the day (from, to;
+    over midnight where the first is the larger), ``weekdays`` count from Monday as 0; all UTC.
+    ``source`` is the user's own note where the figures come from.
+    """
+
+    prices: Mapping[str, Decimal]
+    model: str = ""
+    match: PriceMatch = "any"
+    tiers: tuple[PriceTier, ...] = ()
+    variants: tuple[PriceVariant, ...] = ()
+    valid_from: str | None = None
+    valid_to: str | None = None
+    hours: tuple[int, ...] = ()
+    weekdays: tuple[int, ...] = ()
+    discount: Decimal = Decimal(0)
+    currency: str = "USD"
+    usd: Decimal = Decimal(1)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceOverride:
+    """Prices from the policy: the first entry that applies counts."""
+
+    entries: tuple[PriceEntry, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,11 +224,15 @@ class Message:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """One row of a workload. ``id`` pairs it with the same row elsewhere."""
+    """One row of a workload. ``id`` pairs it with the same row elsewhere.
+
+    ``input_tokens`` is the length that a synthetic prompt was asked to have.
+    """
 
     id: str
     messages: tuple[Message, ...]
     max_output_tokens: int | None
+    input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,8 +252,9 @@ class Load:
     that may be in flight. ``constant`` and ``poisson`` offer ``rate`` requests a second; ``burst``
     sends ``size`` at once every ``every_s`` seconds; ``ramp`` goes from ``rate`` to ``rate_to``
     within ``over_s`` seconds, then stays; ``sweep`` offers each of ``steps`` (rates, or
-    concurrencies, as ``step_by`` says) in turn; ``trace`` replays ``arrivals``, ``speed`` times as
-    fast. ``duration_s`` and ``max_error_rate`` (share) end the sending early.
+    concurrencies, as ``step_by`` says) in turn, an equal part of N in each, steps rising;
+    ``trace`` replays ``arrivals`` (N never exceeds their number), ``speed`` times as fast.
+    ``duration_s`` (in a sweep: of each step) and ``max_error_rate`` (share) end the sending early.
     """
 
     pattern: str
@@ -224,7 +274,10 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleBounds:
-    """Fewest and most measured requests of a cell, and unmeasured ones before them."""
+    """Fewest and most measured requests of a cell, and unmeasured ones before them.
+
+    In a sweep ``min`` and ``max`` are those of each step.
+    """
 
     min: int
     max: int
@@ -260,6 +313,7 @@ class Scenario:
 
     ``cache``: prompts as they are, each with a unique start (``bust``), or warmed by one unmeasured
     call (``warm``). ``connection``: kept open, or a new one for each request (``cold``).
+    ``follows_trace``: prompt i belongs to arrival i of the load's trace, and goes in that order.
     """
 
     key: str
@@ -279,6 +333,7 @@ class Scenario:
     cache: Cache = "as_is"
     connection: Connection = "warm"
     stream: bool = True
+    follows_trace: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,8 @@ class Marks:
     """Moments of one attempt, integer nanoseconds since the run began (monotonic clock).
 
     ``ready`` is when the request should have gone (open loop: its scheduled moment; closed loop:
-    its slot was free), ``sent`` the send call of its last byte. Of a new connection:
+    its slot was free), ``due`` that moment where an open load had scheduled it, ``sent`` the send
+    call of its last byte. Of a new connection:
     ``connect_start``, ``resolved`` (DNS), ``tcp_connected`` and ``connected`` (TLS too). What never
     happened is ``None``.
 
@@ -47,6 +48,7 @@ class Marks:
     first_since: int | None = None
     last_since: int | None = None
     lag: int | None = None
+    due: int | None = None
     reused: bool = False
     clock: Clock = "transport"
 

@@ -12,7 +12,7 @@ from lens_gate.metrics.price_table import PriceUnknown
 from lens_gate.metrics.pricing import bill, expected, reserve_for, resolve, to_book
 from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import UnitPrices
-from lens_gate.records.policy import PriceOverride
+from lens_gate.records.policy import PriceEntry, PriceOverride
 
 AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -21,16 +21,9 @@ def table(provider: str, model: str, **given) -> UnitPrices:
     return resolve(provider, model, None, simulated=False, request_usd=Decimal(0), at=AT, **given)
 
 
-def override(**given) -> PriceOverride:
-    whole = {
-        "input": Decimal(2),
-        "output": Decimal(8),
-        "cache_read": None,
-        "cache_write": None,
-        "request": Decimal(0),
-        "source": "",
-    }
-    return PriceOverride(**{**whole, **given})
+def override(source: str = "", **given) -> PriceOverride:
+    prices = {"input": Decimal(2), "output": Decimal(8), **given}
+    return PriceOverride(entries=(PriceEntry(prices=prices, source=source),))
 
 
 def own(**given) -> UnitPrices:
@@ -178,7 +171,7 @@ def test_the_policys_price_comes_first_and_needs_no_table() -> None:
     assert prices.request == Decimal("0.003")
     assert prices.source == (
         "policy (contract of May): $2 in, $8 out, $0.5 cache read, $3 cache write "
-        "for 1M tokens, $0.003 a request"
+        "for 1M tokens, $0.001 a request"
     )
     usage = Usage(
         input_total=1000, output_total=100, cache_read=400, cache_write={"5m": 100, "1h": 100}
@@ -386,3 +379,31 @@ def test_prices_of_a_saved_run_that_the_table_does_not_know_make_no_bill(wrong) 
     found = bill(prices, Usage(input_total=1, output_total=1), model=None, service_tier=None)
     assert found.usd is None
     assert found.note.startswith("the price table has no ")
+
+
+# Worked by hand from the vendors' price pages as the table has them (AT).
+MORE_HAND = [
+    # 10 searches at $10 for 1,000 beside the tokens of claude-opus-5-5 ($4 in, $20 out).
+    ("anthropic", "claude-opus-5-5", {"charges": {"web_search": 10}}, 1000, 100, "0.106"),
+    # gemini-2.5-flash: text $0.3, sound $1 for 1M input tokens, $2.5 out.
+    ("google", "gemini-2.5-flash", {"input_audio": 600}, 1000, 100, "0.00097"),
+    # The same with 400 tokens from the cache ($0.03): text is taken to be what was cached.
+    ("google", "gemini-2.5-flash", {"input_audio": 600, "cache_read": 400}, 1000, 100, "0.000862"),
+]
+
+
+@pytest.mark.parametrize(("provider", "model", "more", "given", "out", "usd"), MORE_HAND)
+def test_sound_and_searches_are_billed_by_the_table(provider, model, more, given, out, usd) -> None:
+    usage = Usage(input_total=given, output_total=out, **more)
+    found = bill(table(provider, model), usage, model=None, service_tier=None, at=AT)
+    assert found.usd == Decimal(usd)
+    assert found.note == ""
+
+
+def test_searches_without_a_price_are_told_and_not_guessed() -> None:
+    usage = Usage(input_total=1000, output_total=100, charges={"web_search": 2})
+    plain = replace(usage, charges={})
+    prices = table("groq", "llama-3.3-70b-versatile")
+    found = bill(prices, usage, model=None, service_tier=None, at=AT)
+    assert found.usd == bill(prices, plain, model=None, service_tier=None, at=AT).usd
+    assert "web searches are billed apart" in found.note

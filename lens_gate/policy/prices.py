@@ -1,0 +1,132 @@
+"""Prices in a policy: for models, sizes, tiers, times and currencies, and servers of one's own."""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+
+from lens_gate.metrics.rate_card import FALLBACKS, FREE, OTHER_UNITS
+from lens_gate.policy.findings import Findings
+from lens_gate.policy.node import Node, entries, field, items
+from lens_gate.policy.read import decimal, money, share, text, whole
+from lens_gate.records.policy import (
+    PriceCondition,
+    PriceEntry,
+    PriceMatch,
+    PriceOverride,
+    PriceTier,
+    PriceVariant,
+)
+
+TOKEN_UNITS = ("input", "output", *FALLBACKS)
+_WAYS: Mapping[str, PriceMatch] = {"prefix": "prefix", "regex": "regex"}
+_CONDITIONS: Mapping[str, PriceCondition] = {
+    "service_tier": "service_tier",
+    "speed": "speed",
+    "processing": "processing",
+    "region": "region",
+}
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def build_price(node: Node | None, findings: Findings) -> PriceOverride | None:
+    """The policy's prices of a target; ``None`` where the table's count."""
+    if node is None:
+        return None
+    if node.value == "free":
+        return FREE
+    rows = items(node) or (node,)
+    return PriceOverride(entries=tuple(_entry(row, findings) for row in rows))
+
+
+def _entry(node: Node, findings: Findings) -> PriceEntry:
+    match, model = _model(field(node, "model"), findings)
+    currency = text(field(node, "currency"), "USD")
+    usd = field(node, "usd")
+    if (currency != "USD") != (usd is not None):
+        hint = "give both, such as currency: EUR and usd: 1.08 (dollars for one of it), or neither"
+        findings.add(node.place, "currency and usd belong together", hint)
+    return PriceEntry(
+        prices=_prices(node, (*TOKEN_UNITS, *OTHER_UNITS)),
+        model=model,
+        match=match,
+        tiers=tuple(
+            PriceTier(above=whole(field(row, "above"), 0), prices=_prices(row, TOKEN_UNITS))
+            for row in items(field(node, "tiers"))
+        ),
+        variants=tuple(_variant(row, findings) for row in items(field(node, "variants"))),
+        valid_from=_date(field(node, "valid_from"), findings),
+        valid_to=_date(field(node, "valid_to"), findings),
+        hours=_hours(field(node, "hours"), findings),
+        weekdays=tuple(
+            _DAYS.index(text(day)) for day in items(field(node, "weekdays")) if text(day) in _DAYS
+        ),
+        discount=_discount(field(node, "discount")),
+        currency=currency,
+        usd=decimal(usd, Decimal(1)),
+        source=text(field(node, "source")),
+    )
+
+
+def _prices(node: Node, units: tuple[str, ...]) -> Mapping[str, Decimal]:
+    given = ((unit, money(field(node, unit))) for unit in units)
+    return {unit: price for unit, price in given if price is not None}
+
+
+def _model(node: Node | None, findings: Findings) -> tuple[PriceMatch, str]:
+    if node is None:
+        return "any", ""
+    if isinstance(node.value, str):
+        return "exact", node.value
+    way = next((word for word in _WAYS if word in entries(node)), "prefix")
+    named = text(field(node, way))
+    if way == "regex":
+        try:
+            re.compile(named)
+        except re.error as error:
+            findings.blame(node, f"this is no regular expression: {error}")
+            return "any", ""
+    return _WAYS[way], named
+
+
+def _variant(node: Node, findings: Findings) -> PriceVariant:
+    by = next((word for word in _CONDITIONS if word in entries(node)), "service_tier")
+    prices = _prices(node, TOKEN_UNITS)
+    factor = field(node, "multiply")
+    if not prices and factor is None and findings.fine(node):
+        hint = "add multiply: 0.5, or prices such as input and output"
+        findings.blame(node, "this variant changes no price", hint)
+    return PriceVariant(
+        by=_CONDITIONS[by],
+        value=text(field(node, by)),
+        prices=prices,
+        multiply=None if factor is None else decimal(factor, Decimal(1)),
+    )
+
+
+def _date(node: Node | None, findings: Findings) -> str | None:
+    if node is None or not findings.fine(node):
+        return None
+    try:
+        return date.fromisoformat(text(node)).isoformat()
+    except ValueError:
+        findings.blame(node, "this is no day of the calendar", "such as 2026-11-21")
+        return None
+
+
+def _hours(node: Node | None, findings: Findings) -> tuple[int, ...]:
+    if node is None or not findings.fine(node):
+        return ()
+    start, end = (
+        int(hour) * 60 + int(minute)
+        for hour, minute in (part.split(":") for part in text(node).split("-"))
+    )
+    if start == end:
+        findings.blame(node, "these hours are empty", "such as 16:30-00:30")
+    return start, end
+
+
+def _discount(node: Node | None) -> Decimal:
+    # From the text itself: a float in between would not be exact.
+    given = text(node)
+    return Decimal(given[:-1].strip()) / 100 if share(node) is not None else Decimal(0)
