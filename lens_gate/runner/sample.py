@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from lens_gate.metrics.ledger import Refusal
 from lens_gate.metrics.pricing import reserve_for
-from lens_gate.records.exchange import Failure
+from lens_gate.providers.estimate import BYTES_A_TOKEN
+from lens_gate.records.exchange import ChatRequest, Failure
 from lens_gate.records.policy import Prompt, Scenario
 from lens_gate.records.sample import Marks, Phase, Sample
 from lens_gate.runner.attempt import Attempt, attempt
@@ -64,15 +65,11 @@ async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHI
     tries = _Tries(amount)
     while True:
         try:
-            last = await attempt(
-                job.wire,
-                request,
-                reserved=amount,
-                ready_ns=job.ready_ns if tries.count == 0 else clock.now_ns() - clock.origin_ns,
-                origin_ns=clock.origin_ns,
-            )
+            last = await _held_attempt(job, request, tries, clock)
         except asyncio.CancelledError:
-            tries.add(till.settle(job.wire.target.key, amount, None), None)
+            # What the limiter still held back never left; anything else may have been served.
+            known = None if tries.on_wire else Decimal(0)
+            tries.add(till.settle(job.wire.target.key, amount, known), known)
             return _sample(job, None, tries, cut=True)
         except Exception:
             # A bug of ours: it reaches the user as one, but no reservation stays open behind it.
@@ -91,12 +88,47 @@ async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHI
             return _sample(job, last, tries)
 
 
+async def _held_attempt(
+    job: Job, request: ChatRequest, tries: "_Tries", clock: Clockwork
+) -> Attempt:
+    """One attempt, as soon as the target's rate limiter lets it go.
+
+    What the limiter holds back is no queue delay: it is reported by itself.
+    """
+    limiter = job.wire.limiter
+    tokens = job.wire.provider.bound_input(request) / BYTES_A_TOKEN + request.max_output_tokens
+    tries.on_wire = False
+    held_s = await limiter.hold(tokens, now_ns=clock.now_ns, sleep=clock.sleep)
+    tries.on_wire = True
+    ready_ns = clock.now_ns() - clock.origin_ns
+    if tries.count == 0:
+        tries.held_s = held_s
+        ready_ns = job.ready_ns + round(held_s * 1e9)
+    limits, retry_after_s = None, None
+    try:
+        last = await attempt(
+            job.wire,
+            request,
+            reserved=tries.reservation,
+            ready_ns=ready_ns,
+            origin_ns=clock.origin_ns,
+            sharing=job.scenario.load.concurrency if job.scenario.load.pattern == "closed" else 1,
+        )
+        limits = last.rate_limits
+        retry_after_s = last.failure.retry_after_s if last.failure else None
+    finally:
+        limiter.answered(now_ns=clock.now_ns(), limits=limits, retry_after_s=retry_after_s)
+    return last
+
+
 class _Tries:
     """What the attempts of one sample add up to."""
 
     def __init__(self, reservation: Decimal) -> None:
         self.count = 0
         self.waited_s = 0.0
+        self.held_s = 0.0
+        self.on_wire = False
         self.reservation = reservation
         self.settled = Decimal(0)
         self.cost: Decimal | None = Decimal(0)
@@ -132,6 +164,7 @@ def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False)
         prompt_id=job.prompt.id,
         attempts=tries.count,
         waited_s=tries.waited_s,
+        held_s=tries.held_s,
         marks=last.marks if last else Marks(ready=job.ready_ns),
         failure=cut_failure if cut else last.failure if last else None,
         limit_s=last.limit_s if last else None,
