@@ -12,7 +12,8 @@ from lens_gate.flows.planning import Lowered
 from lens_gate.units import parse_duration, parse_usd
 
 
-def _usd(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Decimal | None:
+def usd(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Decimal | None:
+    """An option's amount of money."""
     if value is None:
         return None
     try:
@@ -21,7 +22,8 @@ def _usd(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Dec
         raise click.BadParameter(str(error)) from None
 
 
-def _duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """An option's time, in seconds, above zero."""
     if value is None:
         return None
     try:
@@ -62,7 +64,7 @@ _CAPS = (
     click.option(
         "--max-usd",
         envvar="LENS_GATE_MAX_USD",
-        callback=_usd,
+        callback=usd,
         metavar="USD",
         help="Lower the policy's cap on money, such as 0.25.",
     ),
@@ -76,7 +78,7 @@ _CAPS = (
     click.option(
         "--max-duration",
         envvar="LENS_GATE_MAX_DURATION",
-        callback=_duration,
+        callback=duration,
         metavar="TIME",
         help="Lower the policy's cap on time, such as 5m.",
     ),

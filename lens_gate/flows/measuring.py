@@ -74,16 +74,28 @@ def measure_plan(
     providers: Mapping[str, Provider],
     keys: Keys,
     outside: Outside,
+    side_by_side: bool = False,
 ) -> Run:
     """Measure, and read back what the journal kept: what is judged is what was written.
 
     SIGINT and SIGTERM end the run cleanly; the run's end says so. A second one ends the process.
+    ``side_by_side`` sends each prompt to all cells in turn.
 
     Raises:
         WorldError: the journal can't be written, or a simulated provider did not start.
     """
     with open_journal(journal_path, header) as journal:
-        asyncio.run(_measure(plan, journal, providers, keys, outside))
+        asyncio.run(
+            _measure(
+                plan,
+                journal,
+                providers,
+                keys,
+                outside,
+                side_by_side=side_by_side,
+                run_id=header.run_id,
+            )
+        )
     return read_run(journal_path)
 
 
@@ -93,6 +105,9 @@ async def _measure(
     providers: Mapping[str, Provider],
     keys: Keys,
     outside: Outside,
+    *,
+    side_by_side: bool,
+    run_id: str,
 ) -> None:
     interrupt = asyncio.Event()
     with _signals(interrupt, outside) as why:
@@ -103,6 +118,7 @@ async def _measure(
             headers=keys.headers,
             hidden=keys.hidden,
             seed_of=lambda target: seed_of(plan.seed, "simulated", target),
+            run_id=run_id,
         ) as wires:
             onlookers = Onlookers(
                 observe=outside.observe,
@@ -110,7 +126,13 @@ async def _measure(
                 interrupt=interrupt,
                 why=lambda: why[0],
             )
-            await measure(plan, wires=wires, journal=journal, onlookers=onlookers)
+            await measure(
+                plan,
+                wires=wires,
+                journal=journal,
+                onlookers=onlookers,
+                side_by_side=side_by_side,
+            )
 
 
 @contextmanager

@@ -107,6 +107,11 @@ def _read_bound(check: Check) -> tuple[bool, float]:
             f"{name} needs either a margin or a limit",
             "a check is relative (margin) or absolute (limit); two limits are two checks",
         )
+    if check.kind == "shift" and (check.margin is not None or not isinstance(check.base, Arm)):
+        raise LensError(
+            f"{name}: a shift between two arms takes a limit, and a base to be shifted against",
+            "give base=Arm(...), and limit",
+        )
     if check.kind == "max" and check.margin is not None:
         raise LensError(
             f"{name}: a maximum can't be compared with a margin", "use p99, or an absolute limit"
@@ -122,6 +127,15 @@ def _is_number(value: object) -> bool:
         return math.isfinite(value)  # type: ignore[arg-type]  # asked of whatever the caller gave
     except (TypeError, ValueError):
         return False
+
+
+def read_side(arm: Arm, name: str) -> Side:
+    """An arm in plain numbers, outside any check.
+
+    Raises:
+        LensError: the arm holds something that is no measurement.
+    """
+    return _side(arm, name, counted=False)
 
 
 def _side(arm: object, name: str, *, counted: bool) -> Side:

@@ -116,7 +116,7 @@ def reserve_for(prices: UnitPrices, bound_input: int, max_output_tokens: int) ->
     that the limit allows, is counted at the dearest price.
     """
     worst = prices.dearest_input * bound_input + prices.dearest_output * max_output_tokens
-    by_time = prices.hour * Decimal(prices.limit_s) / 3600
+    by_time = rate_card.for_time(prices.hour, prices.limit_s)
     return (worst / MILLION + prices.request + by_time).quantize(_STEP, rounding=ROUND_UP)
 
 
@@ -128,7 +128,7 @@ def expected(
     ``seconds`` is its share of the server's time, where that is what is paid for.
     """
     tokens = prices.input * Decimal(input_tokens) + prices.output * Decimal(output_tokens)
-    by_time = prices.hour * Decimal(seconds) / 3600
+    by_time = rate_card.for_time(prices.hour, seconds)
     return (tokens / MILLION + prices.request + by_time).quantize(_STEP)
 
 

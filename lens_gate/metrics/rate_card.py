@@ -120,9 +120,16 @@ def total(prices: Mapping[str, Decimal], parts: Parts, *, seconds: float, sharin
         + prices["audio_output"] * parts.audio_out
         + prices["reasoning"] * reasoning
     )
-    by_time = prices["hour"] * Decimal(seconds) / 3600 / sharing
+    by_time = for_time(prices["hour"], seconds / sharing)
     searches = prices["searches"] * parts.searches / THOUSAND
     return tokens / MILLION + prices["request"] + searches + by_time
+
+
+def for_time(hour: Decimal, seconds: float) -> Decimal:
+    """What so many seconds of a server cost, to 12 places: sums of it stay exact in 28 digits."""
+    if not hour:
+        return ZERO
+    return (hour * Decimal(seconds) / 3600).quantize(Decimal("1e-12"))
 
 
 def told(entry: PriceEntry, prices: Mapping[str, Decimal]) -> str:

@@ -34,12 +34,14 @@ class Limiter:
         The request then counts as sent: every call needs its ``answered``.
         """
         start_ns = now_ns()
+        waited = self._turn.locked()
         async with self._turn:
             while (wait_s := hold_s(self.gauge, now_ns() / NS_A_SECOND, tokens)) > 0:
+                waited = True
                 await sleep(wait_s)
             self.gauge = taken(self.gauge, now_ns() / NS_A_SECOND, tokens)
             self._in_flight += 1
-        return (now_ns() - start_ns) / NS_A_SECOND
+        return (now_ns() - start_ns) / NS_A_SECOND if waited else 0.0
 
     def answered(
         self, *, now_ns: int, limits: RateLimits | None, retry_after_s: float | None

@@ -15,6 +15,7 @@ from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.exchange import Endpoint
 from lens_gate.records.run import RunHeader
 from lens_gate.runner.journal import open_journal, read_run
+from lens_gate.runner.limiter import Limiter
 from lens_gate.runner.measure import Onlookers, hopeless, measure
 from lens_gate.runner.wire import Wire
 from lens_gate.sim import serve
@@ -99,7 +100,7 @@ async def server(behaviour, seed=0):
         await task
 
 
-async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None):
+async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None, side_by_side=False):
     """Measure a plan with an in-process server for each target; gives an ``Outcome``."""
     interrupt = asyncio.Event()
     wires, stats, contexts = {}, {}, []
@@ -117,6 +118,7 @@ async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None):
             session=await session.__aenter__(),
             secret=secret,
             prices=price,
+            limiter=Limiter(plan.policy.targets[key].rate_limit),
         )
         contexts.append((None, None, session))
     header = RunHeader(
@@ -141,7 +143,13 @@ async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None):
     )
     try:
         with open_journal(path, header) as journal:
-            await measure(plan, wires=wires, journal=journal, onlookers=onlookers)
+            await measure(
+                plan,
+                wires=wires,
+                journal=journal,
+                onlookers=onlookers,
+                side_by_side=side_by_side,
+            )
         for key, port, _ in contexts:
             if key is not None:
                 async with (

@@ -13,6 +13,7 @@ from lens_gate.runner import attempt as attempt_module
 from lens_gate.runner import cell as cell_module
 from lens_gate.runner import measure as measure_module
 from lens_gate.runner import simulated
+from lens_gate.runner.flight import Flight
 from lens_gate.runner.journal import read_run
 from lens_gate.runner.wire import open_wires
 
@@ -39,10 +40,10 @@ def test_a_bug_inside_the_runner_surfaces_and_the_journal_says_error(bench, till
     calls = iter(range(1, 1000))
     real = attempt_module.collect
 
-    def broken(*arguments):
+    def broken(*arguments, **options):
         if next(calls) == 7:
             raise ZeroDivisionError("a bug of ours")
-        return real(*arguments)
+        return real(*arguments, **options)
 
     monkeypatch.setattr(attempt_module, "collect", broken)
     with pytest.raises(ZeroDivisionError, match="a bug of ours"):
@@ -119,7 +120,7 @@ def test_a_run_that_is_torn_down_books_what_was_under_way_and_has_no_end(bench, 
 
 def test_what_ended_beside_a_bug_is_kept(bench):
     samples = bench.run(bench.plan(bench.policy())).run.samples[:3]
-    recorded, seen = [], []
+    kept, rings = [], []
 
     async def play():
         async def give(sample):
@@ -128,16 +129,19 @@ def test_what_ended_beside_a_bug_is_kept(bench):
         async def fail():
             raise ZeroDivisionError("a bug of ours")
 
-        tasks = [asyncio.create_task(give(s)) for s in samples[::-1]]
-        tasks.insert(1, asyncio.create_task(fail()))
-        done, _ = await asyncio.wait(tasks)
-        cell = SimpleNamespace(record=recorded.append)
+        flight = Flight(lambda: rings.append(flight.size))
+        for request in (give(samples[2]), fail(), give(samples[1]), give(samples[0])):
+            flight.launch(request)
+        assert flight.size == 4
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         with pytest.raises(ZeroDivisionError):
-            for _ in cell_module._take(done, cell, seen):
-                pass
+            kept.extend(flight.landed())
+        assert list(flight.landed()) == []
 
     asyncio.run(play())
-    assert recorded == seen == sorted(samples, key=lambda s: s.seq)
+    assert kept == sorted(samples, key=lambda s: s.seq)
+    assert rings == [3, 2, 1, 0]
 
 
 def test_a_bug_in_flight_surfaces_when_it_is_broken_off(bench):
@@ -154,13 +158,17 @@ def test_a_bug_in_flight_surfaces_when_it_is_broken_off(bench):
         async def give():
             return sample
 
-        flight = {asyncio.create_task(fail()), asyncio.create_task(give())}
-        await asyncio.wait(flight, return_when=asyncio.FIRST_COMPLETED)
+        flight = Flight(lambda: None)
+        flight.launch(fail())
+        flight.launch(give())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
         cell = SimpleNamespace(record=recorded.append)
         with pytest.raises(ZeroDivisionError):
-            await cell_module._break_off(flight, cell, [])
+            await cell_module._break_off(cell, flight)
 
     asyncio.run(play())
+    # It had ended before, and nobody had taken it down yet.
     assert recorded == [sample]
 
 

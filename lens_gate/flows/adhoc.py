@@ -1,0 +1,148 @@
+"""Measuring without a policy: targets and loads from the command line, under the same rules.
+
+What the user asks for becomes a policy in memory, so that every check, the caps, the ledger and
+the journal are those of the gate. There are no rules in it, and nothing is judged.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from lens_gate.errors import InputError, LensError
+from lens_gate.flows.measuring import measure_plan, new_header
+from lens_gate.flows.outputs import RUN_FILE
+from lens_gate.flows.outside import Outside
+from lens_gate.flows.planning import protocols, unit_prices
+from lens_gate.flows.preparing import resolve_keys
+from lens_gate.policy import load, read_worktree_file
+from lens_gate.policy.plan import make_plan
+from lens_gate.policy.spec import Document, names_for, target_document
+from lens_gate.providers.table import PROVIDERS
+from lens_gate.records.plan import Plan
+from lens_gate.records.policy import Policy
+from lens_gate.records.run import Run
+
+SCENARIO = "adhoc"
+WHERE = "the command line"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdHoc:
+    """What to send where. ``prompts`` is a file, a list of texts, or what a policy's `prompts` is.
+
+    ``scenario`` holds further keys of a scenario (load, cache, connection, stream, tools).
+    ``seed`` ``None``: a fresh one is drawn and printed.
+    """
+
+    targets: Sequence[str]
+    prompts: object
+    requests: int
+    warmup: int
+    max_output_tokens: int
+    max_usd: Decimal
+    max_duration_s: float
+    output: Path
+    seed: int | None
+    side_by_side: bool = False
+    scenario: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """The run, and the plan that it followed."""
+
+    run: Run
+    plan: Plan
+
+
+def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
+    """Plan, measure and journal what was asked for.
+
+    Raises:
+        LensError: the request makes no sense, a price or a key is missing, the caps are too small.
+    """
+    policy = adhoc_policy(order, outside.cwd)
+    providers = protocols(policy)
+    seed = outside.entropy() if order.seed is None else order.seed
+    try:
+        prices = unit_prices(policy, providers, at=outside.now())
+    except InputError as error:
+        raise _plain(error) from None
+    plan = make_plan(
+        policy,
+        budget=policy.budget,
+        seed=seed,
+        prices=prices,
+        providers=providers,
+        history={},
+    )
+    run = measure_plan(
+        plan,
+        header=new_header(plan, outside, commit=None, dirty=False),
+        journal_path=order.output / RUN_FILE,
+        providers=providers,
+        keys=resolve_keys(policy, outside),
+        outside=outside,
+        side_by_side=order.side_by_side,
+    )
+    return Measured(run=run, plan=plan)
+
+
+def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
+    """The policy that an order comes to.
+
+    Raises:
+        LensError: it makes no sense; the message lists all that is wrong.
+    """
+    targets = [target_document(spec, PROVIDERS) for spec in order.targets]
+    named = dict(zip(names_for(targets), targets, strict=True))
+    document: Document = {
+        "version": 1,
+        "name": SCENARIO,
+        "budget": {
+            "max_usd": format(order.max_usd, "f"),
+            "max_requests": (order.requests + order.warmup) * len(targets) * _most_steps(order),
+            "max_duration": f"{max(1, round(order.max_duration_s * 1000))}ms",
+        },
+        "baseline": {"compare": "none"},
+        "targets": named,
+        "scenarios": {
+            SCENARIO: {
+                "targets": list(named),
+                "prompts": order.prompts,
+                "max_output_tokens": order.max_output_tokens,
+                "samples": {"min": 1, "max": order.requests, "warmup": order.warmup},
+                **order.scenario,
+            }
+        },
+    }
+    try:
+        return load(
+            json.dumps(document).encode(),
+            file=WHERE,
+            read_file=read_worktree_file(cwd),
+            providers=PROVIDERS,
+        )
+    except InputError as error:
+        raise _plain(error) from None
+
+
+def _most_steps(order: AdHoc) -> int:
+    """A sweep sends its requests for each step."""
+    pattern = order.scenario.get("load")
+    steps = (
+        [pattern.get("rates") or (), pattern.get("concurrencies") or ()]
+        if isinstance(pattern, Mapping)
+        else []
+    )
+    return max(1, *(len(s) for s in steps if isinstance(s, Sequence))) if steps else 1
+
+
+def _plain(error: InputError) -> LensError:
+    """Problems without places: there is no file to look at."""
+    hints = [problem.hint for problem in error.problems if problem.hint]
+    return LensError(
+        "; ".join(problem.message for problem in error.problems), "; ".join(dict.fromkeys(hints))
+    )

@@ -1,0 +1,61 @@
+"""From a run without a policy to what is shown of it: a column for each target."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from lens_gate.flows.adhoc import Measured
+from lens_gate.judge.side_by_side import Difference, mean_change, typical_change
+from lens_gate.metrics.arms import head_arm, measured
+from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.metrics.summary import price_remarks, remarks, statistics
+from lens_gate.records.plan import CellPlan
+from lens_gate.records.sample import Sample
+from lens_gate.render.side_by_side import Column
+
+
+def columns(found: Measured) -> list[Column]:
+    """The targets in the order of the order; differences are against the first one."""
+    cells = found.plan.cells
+    samples = {c.cell: [s for s in found.run.samples if s.cell == c.cell] for c in cells}
+    first = samples[cells[0].cell]
+    return [
+        _column(cell, samples[cell.cell], None if cell is cells[0] else first, found)
+        for cell in cells
+    ]
+
+
+def _column(
+    cell: CellPlan, samples: Sequence[Sample], first: Sequence[Sample] | None, found: Measured
+) -> Column:
+    own = measured(samples)
+    failures = Counter(s.failure.status for s in own if s.failure is not None)
+    ends = found.run.end.cells if found.run.end else ()
+    ended = [
+        f"ended early: {e.detail}" for e in ends if e.cell == cell.cell and e.reason != "complete"
+    ]
+    example = next((s.failure.detail for s in own if s.failure is not None), "")
+    return Column(
+        name=cell.target,
+        measured=len(own),
+        failures=dict(failures.most_common()),
+        metrics=statistics(samples),
+        differences={} if first is None else _differences(first, samples),
+        notes=(
+            *ended,
+            *([f"the first failure said: {example}"] if example else []),
+            *remarks(samples),
+            *price_remarks(cell.prices, samples),
+        ),
+    )
+
+
+def _differences(first: Sequence[Sample], other: Sequence[Sample]) -> Mapping[str, Difference]:
+    found = {}
+    for name, metric in CATALOGUE.items():
+        if not metric.statistics or metric.unit == "share":
+            continue
+        compared = typical_change if metric.default_statistic == "typ" else mean_change
+        difference = compared(head_arm(first, name, {}), head_arm(other, name, {}))
+        if difference is not None:
+            found[name] = difference
+    return found

@@ -1,0 +1,123 @@
+"""`profile`, `benchmark`, `compare`: measuring without a policy, through the front door."""
+
+import itertools
+import json
+from collections import Counter
+from decimal import Decimal
+
+import pytest
+
+pytestmark = pytest.mark.xdist_group("adhoc")
+
+FAST = "simulated,simulate.time_scale=0.02,simulate.output_tokens.fixed=6"
+JOURNAL = "lens-gate-out/run.jsonl"
+
+
+def journal(root) -> list[dict]:
+    return [json.loads(line) for line in (root / JOURNAL).read_text().splitlines()]
+
+
+def samples(root) -> list[dict]:
+    return [line for line in journal(root) if line["type"] == "sample"]
+
+
+def test_profile_sends_one_request_and_shows_it(lens, tmp_path) -> None:
+    done = lens(tmp_path, "profile", "--target", FAST, "--prompt", "Hello?", "--seed", "1")
+    assert done.code == 0, done.said
+    (only,) = samples(tmp_path)
+    text = done.out
+    assert "server to head" in text
+    assert "█" in text
+    ttft = (only["marks"]["first_text"] - only["marks"]["sent"]) / 1e6
+    shown = next(line for line in text.splitlines() if line.startswith("TTFT"))
+    assert float(shown.split()[1]) == pytest.approx(ttft, rel=0.01)
+    cost = Decimal(only["usage"]["input_total"]) / 10**6 + Decimal(24) / 10**6
+    assert Decimal(only["cost_usd"]) == cost
+    assert "6 out" in text
+
+
+def test_profile_without_a_stream_has_no_first_token(lens, tmp_path) -> None:
+    done = lens(tmp_path, "profile", "--target", FAST, "--no-stream")
+    assert done.code == 0, done.said
+    assert "TTFT" not in done.out
+    assert "E2E" in done.out
+
+
+def test_profile_of_what_fails_says_why_and_ends_with_5(lens, tmp_path) -> None:
+    dead = "openai-compatible:m@http://127.0.0.1:9/v1,price=free"
+    done = lens(tmp_path, "profile", "--target", dead)
+    assert done.code == 5, done.said
+    assert "connection" in done.out
+    assert len(samples(tmp_path)) == 1
+
+
+def test_benchmark_sends_what_was_asked_for(lens, tmp_path) -> None:
+    done = lens(
+        tmp_path, "benchmark", "--target", FAST, "-n", "9", "-c", "3", "--warmup", "2",
+        "--prompt", "One?", "--prompt", "Two?", "--system", "Be brief.", "--columns", "guidellm",
+    )  # fmt: skip
+    assert done.code == 0, done.said
+    assert Counter(s["phase"] for s in samples(tmp_path)) == {"measured": 9, "warmup": 2}
+    assert "9 requests measured, none failed" in done.out
+    assert "as guidellm counts (ms)" in done.out
+    assert "11 requests" in done.out
+
+
+def test_benchmark_prints_json_that_holds_the_numbers(lens, tmp_path) -> None:
+    done = lens(tmp_path, "benchmark", "--target", FAST, "-n", "4", "--json")
+    (column,) = json.loads(done.out)
+    values = sorted((s["marks"]["done"] - s["marks"]["sent"]) / 1e9
+                    for s in samples(tmp_path) if s["phase"] == "measured")  # fmt: skip
+    assert column["metrics"]["e2e"]["max"] == pytest.approx(values[-1])
+    assert column["measured"] == 4
+
+
+def test_benchmark_offers_an_open_load(lens, tmp_path) -> None:
+    done = lens(
+        tmp_path, "benchmark", "--target", FAST, "-n", "6", "--load", "pattern=constant,rate=50",
+    )  # fmt: skip
+    assert done.code == 0, done.said
+    ready = sorted(s["marks"]["ready"] for s in samples(tmp_path) if s["phase"] == "measured")
+    assert [b - a for a, b in itertools.pairwise(ready)] == pytest.approx([20e6] * 5, abs=2)
+
+
+def test_a_cap_is_kept_and_ends_with_4(lens, tmp_path) -> None:
+    done = lens(tmp_path, "benchmark", "--target", FAST, "-n", "400", "--max-usd", "0.002")
+    assert done.code in (0, 4), done.said
+    spent = sum(Decimal(s["settled_usd"]) for s in samples(tmp_path))
+    assert 0 < spent <= Decimal("0.002")
+
+
+def test_compare_asks_every_target_the_same_in_turn(lens, tmp_path) -> None:
+    slow = f"{FAST},simulate.ttft.fixed=2s"
+    done = lens(
+        tmp_path, "compare", f"{FAST},simulate.ttft.fixed=500ms", slow, "-n", "12", "-c", "2"
+    )
+    assert done.code == 0, done.said
+    cells = Counter((s["target"], s["prompt_id"], s["phase"]) for s in samples(tmp_path))
+    assert len({count for (_, _, phase), count in cells.items() if phase == "measured"}) == 1
+    row = next(line for line in done.out.splitlines() if line.startswith("TTFT typ"))
+    low = float(row.partition("[")[2].partition(",")[0])
+    assert low > 0, row
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("compare", FAST), "there is nothing to compare with"),
+        (("benchmark", "--target", "nowhere:m"), "there is no provider 'nowhere'"),
+        (("benchmark", "--target", "openai:no-such-model"), "the price table has no"),
+        (("benchmark", "--target", "openai:gpt-4.1-mini"), "OPENAI_API_KEY is not set"),
+        (("benchmark", "--target", FAST, "-c", "2", "--rate", "3"), "the load comes twice"),
+        (("benchmark", "--target", FAST, "--load", "pattern=sometimes"), "pattern"),
+        (("benchmark", "--target", FAST, "--prompt", "a", "--prompts", "b.txt"), "come twice"),
+        (("profile", "--target", FAST, "--prompts", "none.jsonl"), "none.jsonl"),
+        (("profile", "--target", "openai:m,nonsense=1"), "nonsense"),
+    ],
+)
+def test_wrong_requests_send_nothing_and_say_what_helps(lens, tmp_path, arguments, message) -> None:
+    done = lens(tmp_path, *arguments)
+    assert done.code == 2, done.said
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not (tmp_path / JOURNAL).exists()

@@ -1,0 +1,153 @@
+"""A request as a waterfall: every stretch that is known, nothing that is not."""
+
+from decimal import Decimal
+
+import pytest
+
+from lens_gate.records.exchange import Failure, ServerTimes, Usage
+from lens_gate.records.sample import Marks, Sample
+from lens_gate.render.waterfall import waterfall
+
+MS = 1_000_000
+
+
+def ms(**given) -> Marks:
+    outputs = tuple(x * MS for x in given.pop("output", ()))
+    flags = {k: given.pop(k) for k in ("reused", "clock", "merged") if k in given}
+    moments = {k: v * MS for k, v in given.items()}
+    last = {"last_output": outputs[-1]} if outputs else {}
+    return Marks(**{"ready": 0, **last, **moments, **flags}, output_ns=outputs)
+
+
+WHOLE = {
+    "connect_start": 0,
+    "resolved": 10,
+    "tcp_connected": 30,
+    "connected": 70,
+    "sent": 71,
+    "first_byte": 171,
+    "headers": 171,
+    "first_event": 172,
+    "first_reasoning": 271,
+    "first_text": 371,
+    "output": (271, 371, 391, 411),
+    "done": 421,
+    "clock": "kernel",
+}
+
+
+def sample(**given) -> Sample:
+    whole = {
+        "seq": 0,
+        "scenario": "adhoc",
+        "target": "mini",
+        "arm": "head",
+        "phase": "measured",
+        "prompt_id": "1",
+        "attempts": 1,
+        "waited_s": 0.0,
+        "marks": ms(**WHOLE),
+        "failure": None,
+        "limit_s": None,
+        "http_status": 200,
+        "model": "gpt-x",
+        "finish_reason": "stop",
+        "service_tier": None,
+        "usage": Usage(input_total=20, output_total=4, reasoning=1, cache_read=8),
+        "output_chars": 12,
+        "reserved_usd": Decimal("0.01"),
+        "settled_usd": Decimal("0.004"),
+        "cost_usd": Decimal("0.004"),
+    }
+    return Sample(**{**whole, **given})
+
+
+def shown(one: Sample, width: int = 80) -> list[str]:
+    return waterfall(one, width=width, price="$1 in, $4 out").splitlines()
+
+
+def test_the_stretches_follow_each_other_with_their_times() -> None:
+    bars = {line[:15].strip(): line[15:] for line in shown(sample()) if "█" in line[15:]}
+    del bars[""]  # the gaps
+    times = {name: rest[:11].strip() for name, rest in bars.items()}
+    assert times == {
+        "DNS": "10 ms",
+        "TCP": "20 ms",
+        "TLS": "40 ms",
+        "waiting to send": "1 ms",
+        "server to head": "100 ms",
+        "first token": "100 ms",
+        "reasoning": "100 ms",
+        "stream": "40 ms",
+        "end": "10 ms",
+    }
+    starts = [rest.index("█") for rest in bars.values()]
+    assert starts == sorted(starts)
+    lengths = {name: rest.count("█") for name, rest in bars.items()}
+    assert lengths["server to head"] in range(2 * lengths["stream"], 3 * lengths["stream"] + 1)
+
+
+@pytest.mark.parametrize("width", [20, 80, 200])
+def test_no_bar_leaves_the_width_that_there_is(width) -> None:
+    assert all(len(line) <= max(width, 50) for line in shown(sample(), width) if "█" in line)
+
+
+def test_the_facts_beneath_are_those_of_the_request() -> None:
+    server = ServerTimes(
+        source="timings",
+        headers_s=0.001,
+        queue_s=0.002,
+        load_s=3.0,
+        prompt_s=0.004,
+        ttft_s=0.1,
+        generation_s=0.2,
+        total_s=0.5,
+    )
+    text = "\n".join(shown(sample(server=server)))
+    assert text.startswith("mini (gpt-x): ok, stop")
+    assert "TTFT            300 ms" in text
+    assert "TTFR            200 ms" in text
+    assert "E2E             350 ms" in text
+    assert "3 gaps, 20 ms in the middle, 100 ms at most" in text
+    assert "20 in, 8 of them from the cache, 4 out, 1 of them reasoning" in text
+    assert (
+        "1 ms until its head, 2 ms in its queue, 3 s loading the model, 4 ms reading the prompt, "
+        "100 ms until its first token, 200 ms generating, 500 ms in all (timings)"
+    ) in text
+    assert "new; times by the kernel's receive stamps" in text
+    assert "$0.0040 ($1 in, $4 out)" in text
+
+
+def test_a_failure_says_what_came_and_shows_what_there_was() -> None:
+    failure = Failure(status="server_error", detail="boom\x1b[31m", http_status=500)
+    marks = ms(sent=1, headers=5, done=6, reused=True)
+    one = sample(
+        failure=failure, http_status=500, marks=marks, usage=None, cost_usd=None, model=None
+    )
+    lines = shown(one)
+    assert lines[0].startswith("mini: server_error (HTTP 500): boom")
+    assert "\x1b" not in "".join(lines)
+    text = "\n".join(lines)
+    assert "not reported" in text
+    assert "unknown; $0.0040 is booked" in text
+    assert "reused; times by the transport's own clock" in text
+    assert "TTFT" not in text
+    lost = sample(failure=failure, http_status=None, marks=ms(), usage=None)
+    assert shown(lost)[0].startswith("mini (gpt-x): server_error: boom")
+    assert not any("█" in line for line in shown(lost))
+
+
+def test_what_is_estimated_and_what_came_together_is_said() -> None:
+    usage = Usage(input_total=5, output_total=3, source="estimated")
+    text = "\n".join(shown(sample(usage=usage, marks=ms(**{**WHOLE, "merged": 2}))))
+    assert "5 in, 3 out (estimated)" in text
+    assert "2 arrived together with another" in text
+
+
+def test_a_tool_call_is_visible_output_and_long_answers_fit_a_line() -> None:
+    outputs = tuple(range(100, 1100, 5))
+    one = sample(marks=ms(sent=0, headers=10, first_tool=100, output=outputs, done=1100))
+    text = shown(one)
+    assert any(line.startswith("TTFT            100 ms") for line in text)
+    sparks = next(line.strip() for line in text if set(line.strip()) == {"▄"})
+    assert 0 < len(sparks) <= 60
