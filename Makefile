@@ -7,12 +7,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3 p
 VENV := .venv
 BIN := $(VENV)/bin
 PURE := lens_gate/errors.py,lens_gate/units.py,lens_gate/records/*,lens_gate/stats/*,lens_gate/metrics/*,lens_gate/load/*,lens_gate/judge/*,lens_gate/providers/*,lens_gate/render/*
+REAL := build/real
 JOBS ?= 2
 SEED ?=
 
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: demo test e2e lint type unit bench clean
+.PHONY: demo test e2e real lint type unit bench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/lens-gate demo $(if $(SEED),--seed $(SEED))
@@ -46,7 +47,21 @@ e2e: $(VENV)/.ready
 	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
 	$(BIN)/pytest -n $(JOBS) tests/e2e
 
+# Two inference servers from source: a C++ compiler, and ten minutes the first time.
+real: $(REAL)/.ready
+	$(BIN)/pytest tests/real
+
+$(REAL)/.ready: $(addprefix tests/real/,build.py model.py requirements.txt source.txt) | $(VENV)/.ready
+	$(BIN)/python tests/real/build.py $(REAL) $(JOBS)
+	touch $@
+
+# About six minutes. Linux alone: processes are pinned to cores.
 bench: $(VENV)/.ready
+	$(BIN)/uv sync --locked --quiet --all-extras --inexact --group bench --python $(BIN)/python
+	$(BIN)/python bench/arrival_error.py
+	$(BIN)/python bench/events_cpu.py
+	$(BIN)/python bench/wall_over_ideal.py
+	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/verdict_cost.py
 	$(BIN)/python bench/start_up.py
 
