@@ -1,10 +1,12 @@
 """One request on the wire, once: send, receive with times, decode, tell success from failure."""
 
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from lens_gate.metrics.pricing import Bill, bill, to_book
 from lens_gate.providers.answer import DecodedStream, collect, judge_exchange
+from lens_gate.providers.estimate import estimate
 from lens_gate.providers.interface import Watch
 from lens_gate.records.exchange import ChatRequest, Failure, RateLimits, ResponseHead
 from lens_gate.records.sample import Marks
@@ -22,7 +24,10 @@ _EVENTS_AT_LEAST = 512
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What came of it. ``bill_usd`` is ``None`` where only the reservation can be booked."""
+    """What came of it. ``bill_usd`` is ``None`` where only the reservation can be booked.
+
+    ``again``: the server refused an option that the next attempt will not send.
+    """
 
     marks: Marks
     decoded: DecodedStream | None
@@ -32,24 +37,36 @@ class Attempt:
     bill_usd: Decimal | None
     cost_usd: Decimal | None
     rate_limits: RateLimits | None = None
+    again: bool = False
 
 
 async def attempt(
-    wire: Wire, request: ChatRequest, *, reserved: Decimal, ready_ns: int, origin_ns: int
+    wire: Wire,
+    request: ChatRequest,
+    *,
+    reserved: Decimal,
+    ready_ns: int,
+    origin_ns: int,
+    sharing: int = 1,
+    fresh: bool = False,
 ) -> Attempt:
     """Send one request, for which ``reserved`` is set aside, and take the answer apart.
 
-    That happens off the timed path.
+    That happens off the timed path. ``sharing`` requests share a server that is paid by the hour;
+    ``fresh`` opens a connection for this request alone.
     """
+    relax = wire.provider.relax
+    asked = wire.relaxed.ask(relax, wire.provider.encode(request, wire.endpoint))
     limit = _Limit(_EVENTS_AT_LEAST + _EVENTS_FOR_A_TOKEN * request.max_output_tokens)
     result = await exchange(
         wire.session,
-        wire.provider.encode(request, wire.endpoint),
+        asked,
         secret=wire.secret,
         timeouts=wire.target.timeouts,
         origin_ns=origin_ns,
         watch=limit.around(wire.provider.watch(ResponseHead(status=200, headers={}))),
         max_body=_BYTES_AT_LEAST + _BYTES_FOR_A_TOKEN * request.max_output_tokens,
+        fresh=fresh,
     )
     decoded = None
     if result.head is not None and result.head.status == 200:
@@ -57,10 +74,13 @@ async def attempt(
             wire,
             collect(wire.provider, result.head, result.body, result.reads, stream=request.stream),
         )
+    again = result.head is not None and wire.relaxed.learn(relax, asked, result.head, result.body)
     failure = _failure(wire, result, decoded, over_limit=limit.exceeded, stream=request.stream)
-    known = _bill(wire, decoded)
+    known = _bill(wire, decoded, _wall_s(result), sharing)
     # Nothing left our socket, so nothing can be billed; else only a bill by final usage settles.
     booked = Decimal(0) if result.sent is None else to_book(known, reserved)
+    if decoded is not None and decoded.usage is None and failure is None:
+        decoded = replace(decoded, usage=estimate(request, decoded))
     return Attempt(
         marks=_marks(result, decoded, ready_ns),
         decoded=decoded,
@@ -70,13 +90,28 @@ async def attempt(
         bill_usd=booked,
         cost_usd=known.usd,
         rate_limits=wire.provider.rate_limits(result.head) if result.head else None,
+        again=again,
     )
 
 
-def _bill(wire: Wire, decoded: DecodedStream | None) -> Bill:
+def _bill(wire: Wire, decoded: DecodedStream | None, seconds: float, sharing: int) -> Bill:
     if decoded is None or not decoded.usage_final:
         return Bill(usd=None)
-    return bill(wire.prices, decoded.usage, model=decoded.model, service_tier=decoded.service_tier)
+    return bill(
+        wire.prices,
+        decoded.usage,
+        model=decoded.model,
+        service_tier=decoded.service_tier,
+        at=datetime.now(UTC),
+        seconds=seconds,
+        sharing=sharing,
+    )
+
+
+def _wall_s(result: Exchange) -> float:
+    if result.sent is None or result.done is None:
+        return 0.0
+    return (result.done - result.sent) / 1e9
 
 
 def _without_keys(wire: Wire, decoded: DecodedStream) -> DecodedStream:
@@ -130,9 +165,10 @@ def _failure(
         return None
     # A server may quote the key that it refused, escaped so that only decoding put it together.
     redact = wire.session.redact
-    return replace(
-        failure, detail=redact(failure.detail), code=failure.code and redact(failure.code)
-    )
+    code = failure.code and redact(failure.code)
+    if failure.status == "timeout" and result.timed_out is not None:
+        code = result.timed_out  # which of the limits: connect, first_byte, idle or total
+    return replace(failure, detail=redact(failure.detail), code=code)
 
 
 def _marks(result: Exchange, decoded: DecodedStream | None, ready_ns: int) -> Marks:
@@ -140,6 +176,8 @@ def _marks(result: Exchange, decoded: DecodedStream | None, ready_ns: int) -> Ma
     return Marks(
         ready=ready_ns,
         connect_start=result.connect_start,
+        resolved=result.resolved,
+        tcp_connected=result.tcp_connected,
         connected=result.connected,
         sent=result.sent,
         first_byte=result.first_byte,
@@ -154,6 +192,10 @@ def _marks(result: Exchange, decoded: DecodedStream | None, ready_ns: int) -> Ma
         merged=decoded.merged if decoded else 0,
         first_since=decoded.first_since if decoded else None,
         last_since=decoded.last_since if decoded else None,
+        byte_since=result.first_byte_since,
+        output_since=decoded.output_since if decoded else None,
+        blur=decoded.blur if decoded else 0,
+        lag=result.lag,
         reused=result.reused,
         clock=result.clock,
     )

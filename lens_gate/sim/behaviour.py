@@ -72,11 +72,13 @@ def behaviour_to_mapping(behaviour: Behaviour) -> dict[str, Any]:
     b = behaviour
     mapping: dict[str, Any] = {
         "dialect": b.dialect,
+        "flavor": b.flavor,
         "profile": b.profile,
         "ttft": _times(b.ttft),
         "gap": _gaps(b.gap),
         "output_tokens": {"median": b.output_tokens.median, "sigma": b.output_tokens.sigma},
         "input_tokens": _plain(b.input_tokens),
+        "tool_calls": _share(b.tool_calls),
         "tokens_per_chunk": b.tokens_per_chunk,
         "run_shift": _plain(b.run_shift),
         "drift": {"ttft": _share(b.drift.ttft), "gap": _share(b.drift.gap)},
@@ -102,10 +104,17 @@ def behaviour_to_mapping(behaviour: Behaviour) -> dict[str, Any]:
         mapping["keepalive"] = {"every": _duration(b.keepalive_s)}
     if b.role_lead_s is not None:
         mapping["role_lead"] = _duration(b.role_lead_s)
-    for name in ("prompt_cache", "rate_limit", "concurrency_limit"):
+    if b.cold_start is not None:
+        cold = b.cold_start
+        mapping["cold_start"] = {
+            "takes": _duration(cold.takes_s),
+            "idle": _duration(cold.idle_s),
+            "each_connection": cold.each_connection,
+        }
+    for name in ("prompt_cache", "rate_limit", "concurrency_limit", "sigv4"):
         if (record := getattr(b, name)) is not None:
             mapping[name] = _plain(record)
-    for name in ("model", "api_key", "api_key_env"):
+    for name in ("model", "service_tier", "api_key", "api_key_env"):
         if (value := getattr(b, name)) is not None:
             mapping[name] = value
     return mapping

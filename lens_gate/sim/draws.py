@@ -29,7 +29,8 @@ class Draw:
     """What one request got. Times are seconds before drift and ``time_scale``.
 
     ``ttft_noise`` and ``gap_noise`` are the standard-normal AR(1) states that the next request
-    continues; ``faults`` are those that strike this one.
+    continues; ``calls``: with tools it answers by a call; ``faults`` are those
+    that strike this one.
     """
 
     number: int
@@ -39,6 +40,7 @@ class Draw:
     reasoning_tokens: int
     ttft_noise: float
     gap_noise: float
+    calls: bool
     faults: tuple[Fault, ...]
 
 
@@ -67,6 +69,8 @@ def draw(behaviour: Behaviour, run: Run, number: int, previous: Draw | None) -> 
         reasoning_tokens=_count(sizes, thinking.tokens, 0) if thinking else 0,
         ttft_noise=ttft_noise,
         gap_noise=gap_noise,
+        # From a generator of its own, so that a share of calls moves nothing else.
+        calls=_generator(run.seed, number, "calls").random() < behaviour.tool_calls,
         faults=_strikes(behaviour.faults, run.seed, number),
     )
 

@@ -7,17 +7,21 @@ from typing import Any, get_args
 from lens_gate.sim import reading as r
 from lens_gate.sim.model import (
     PROFILES,
+    ColdStart,
     ConcurrencyLimit,
     DialectName,
     Drift,
     Fault,
+    FlavorName,
     Framing,
     Gaps,
     InputTokens,
     PromptCache,
     RateLimit,
     Reasoning,
+    RetryForm,
     RunShift,
+    SigV4,
     Step,
     Times,
     Tokens,
@@ -115,11 +119,12 @@ def _keepalive(value: object, _base: object, path: r.Path, problems: r.Problems)
 
 
 def _rate_limit(value: object, _base: object, path: r.Path, problems: r.Problems) -> object:
-    fields: r.Fields = {
+    fields: dict[str, tuple[str, r.Reader]] = {
         name: (name, r.number(0, _HUGE, above_low=True))
         for name in ("requests_per_minute", "tokens_per_minute")
     }
-    if isinstance(value, Mapping) and not value:
+    fields["retry_after"] = ("retry_after", r.choice(*get_args(RetryForm)))
+    if isinstance(value, Mapping) and not {"requests_per_minute", "tokens_per_minute"} & set(value):
         problems.append((path, "'requests_per_minute' or 'tokens_per_minute' is missing"))
         return r.BAD
     return r.group(RateLimit(), fields)(value, None, path, problems)
@@ -143,30 +148,54 @@ _WHEN: r.Fields = {
 }
 _AFTER: r.Fields = {"after_chunks": ("after_chunks", r.integer(0, MAX_TOKENS))}
 _WORDS: r.Fields = {name: (name, r.text()) for name in ("error_type", "code", "message")}
+_SIZE: r.Fields = {"bytes": ("size", r.integer(1, 10 * _HUGE))}
 FAULT_KINDS: Mapping[str, r.Fields] = {
     "status": {
         "status": ("status", r.integer(400, 599)),
         "retry_after": ("retry_after", r.text(header=True)),
         "retry_after_ms": ("retry_after_ms", r.text(header=True)),
         "body": ("body", r.text()),
+        "shape": ("shape", r.choice("object", "string", "array")),
         **_WORDS,
     },
-    "error_event": {**_AFTER, **_WORDS},
+    "error_event": {**_AFTER, **_WORDS, "shape": ("shape", r.choice("object", "string"))},
     "stall": {**_AFTER, "for": ("for_s", r.duration())},
-    "cut": {**_AFTER, "how": ("how", r.choice("close", "reset"))},
+    "cut": {
+        **_AFTER,
+        "after_bytes": ("after_bytes", r.integer(0, _HUGE)),
+        "how": ("how", r.choice("close", "reset")),
+    },
     "truncated": _AFTER,
     "empty_200": {},
     "no_usage": {},
     "no_finish": {},
     "comments": {},
+    "strange_events": {},
     "slow_headers": {"delay": ("delay_s", r.duration())},
     "not_streamed": {},
+    "redirect": {"to": ("to", r.text(header=True)), "status": ("status", r.integer(300, 399))},
+    "wrong_type": {"content_type": ("content_type", r.text(header=True))},
+    "endless_headers": {"pause": ("pause_s", r.duration())},
+    "endless_stream": {},
+    "huge_line": {**_AFTER, **_SIZE},
+    "slow_drip": {**_AFTER, "pause": ("pause_s", r.duration())},
+    "invalid_utf8": _AFTER,
+    "gzip": {},
+    "bomb": _SIZE,
+    "broken_chunking": _AFTER,
+    "garbage_after": {},
+    "bad_crc": {**_AFTER, "which": ("which", r.choice("prelude", "message"))},
 }
+_FAULT = Fault(kind="status")
 _NEEDED: Mapping[str, tuple[str, ...]] = {
     "status": ("status",),
     "stall": ("for",),
     "slow_headers": ("delay",),
+    "redirect": ("to",),
+    "wrong_type": ("content_type",),
+    "slow_drip": ("pause",),
 }
+_STARTS: Mapping[str, Fault] = {"redirect": Fault(kind="redirect", status=307)}
 
 
 def _fault(value: object, path: r.Path, problems: r.Problems) -> object:
@@ -183,7 +212,7 @@ def _fault(value: object, path: r.Path, problems: r.Problems) -> object:
     problems.extend(
         (path, f"{name!r} is missing") for name in _NEEDED.get(kind, ()) if name not in value
     )
-    return r.BAD if len(problems) > before else Fault(**found)
+    return r.BAD if len(problems) > before else replace(_STARTS.get(kind, _FAULT), **found)
 
 
 def _faults(value: object, _base: object, path: r.Path, problems: r.Problems) -> object:
@@ -220,8 +249,18 @@ _CACHE: r.Fields = {
     "hit_speedup": ("hit_speedup", r.number(1, 1000)),
     "report_writes": ("report_writes", r.boolean()),
 }
+_COLD_START: r.Fields = {
+    "takes": ("takes_s", r.duration()),
+    "idle": ("idle_s", r.duration()),
+    "each_connection": ("each_connection", r.boolean()),
+}
+_SIGV4: r.Fields = {
+    "access_key": ("access_key", r.text(header=True)),
+    "secret_key": ("secret_key", r.text(header=True)),
+}
 BEHAVIOUR: r.Fields = {
     "dialect": ("dialect", r.choice(*get_args(DialectName))),
+    "flavor": ("flavor", r.choice(*get_args(FlavorName))),
     "profile": ("profile", r.choice(*PROFILES)),
     "model": ("model", r.text()),
     "ttft": ("ttft", _times),
@@ -241,6 +280,8 @@ BEHAVIOUR: r.Fields = {
             },
         ),
     ),
+    "tool_calls": ("tool_calls", r.share()),
+    "service_tier": ("service_tier", r.text(header=True)),
     "tokens_per_chunk": ("tokens_per_chunk", r.integer(1, MAX_TOKENS)),
     "run_shift": (
         "run_shift",
@@ -261,6 +302,8 @@ BEHAVIOUR: r.Fields = {
             {
                 "line_end": ("line_end", r.choice("lf", "crlf", "cr")),
                 "space": ("space", r.boolean()),
+                "multiline": ("multiline", r.boolean()),
+                "write_bytes": ("write_bytes", r.integer(1, MAX_TOKENS)),
             },
         ),
     ),
@@ -276,7 +319,12 @@ BEHAVIOUR: r.Fields = {
             required=("requests",),
         ),
     ),
+    "cold_start": ("cold_start", r.group(ColdStart(takes_s=0.0), _COLD_START, required=("takes",))),
     "faults": ("faults", _faults),
     "api_key": ("api_key", r.text(header=True)),
     "api_key_env": ("api_key_env", r.text(header=True)),
+    "sigv4": (
+        "sigv4",
+        r.group(SigV4(access_key="", secret_key=""), _SIGV4, required=("access_key", "secret_key")),
+    ),
 }

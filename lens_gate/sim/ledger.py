@@ -15,12 +15,16 @@ class Entry:
 
     Token counts are true, whatever usage said. ``completion_tokens`` are those made until the end,
     silent ones included; ``planned_tokens`` those of the whole answer; ``reported`` the prompt and
-    completion tokens that usage named, ``None`` where the client was not told.
+    completion tokens that usage named, ``None`` where the client was not told. ``finish``: the
+    reason in the simulator's own words, ``None`` where none was told. Times are CLOCK_MONOTONIC
+    nanoseconds, 0 where a thing did not happen: ``read_ns`` when the request was read whole,
+    ``headers_ns`` and those of writes just before the send; outputs are thought, text and calls.
     """
 
     number: int
     request_id: str
     status: int = 0
+    dialect: str = ""
     model: str = ""
     stream: bool = False
     prompt_tokens: int = 0
@@ -32,6 +36,18 @@ class Entry:
     reported: tuple[int, int] | None = None
     faults: tuple[str, ...] = ()
     ended: Ending = "client_gone"
+    finish: str | None = None
+    service_tier: str | None = None
+    tool: str | None = None
+    written_long_tokens: int = 0
+    queue_s: float = 0.0
+    load_s: float = 0.0
+    read_ns: int = 0
+    headers_ns: int = 0
+    first_output_ns: int = 0
+    first_text_ns: int = 0
+    last_output_ns: int = 0
+    end_ns: int = 0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,31 @@ Every time here is what the server would take at ``time_scale`` 1.
 from dataclasses import dataclass, field
 from typing import Literal
 
-DialectName = Literal["openai", "anthropic"]
+DialectName = Literal[
+    "openai",
+    "responses",
+    "azure",
+    "anthropic",
+    "gemini",
+    "bedrock",
+    "bedrock-invoke",
+    "ollama",
+]
+FlavorName = Literal[
+    "openai",
+    "vllm",
+    "sglang",
+    "tgi",
+    "llama-cpp",
+    "llama-cpp-python",
+    "ollama",
+    "lm-studio",
+    "openrouter",
+    "groq",
+    "together",
+    "mistral",
+    "deepseek",
+]
 ProfileName = Literal["steady", "hosted", "selfhost"]
 FaultKind = Literal[
     "status",
@@ -19,10 +43,24 @@ FaultKind = Literal[
     "no_usage",
     "no_finish",
     "comments",
+    "strange_events",
     "slow_headers",
     "not_streamed",
+    "redirect",
+    "wrong_type",
+    "endless_headers",
+    "endless_stream",
+    "huge_line",
+    "slow_drip",
+    "invalid_utf8",
+    "gzip",
+    "bomb",
+    "broken_chunking",
+    "garbage_after",
+    "bad_crc",
 ]
 LineEnd = Literal["lf", "crlf", "cr"]
+RetryForm = Literal["seconds", "float", "ms", "date", "none", "absurd"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +105,12 @@ class Tokens:
 class Reasoning:
     """Tokens thought before the answer; ``streamed`` sends them, else they are silent time.
 
-    ``field`` is the delta's field in the OpenAI dialect (servers differ).
+    ``field`` is the delta's field in the OpenAI dialect, ``None`` for the flavor's own.
     """
 
     tokens: Tokens
     streamed: bool = False
-    field: Literal["reasoning_content", "reasoning"] = "reasoning_content"
+    field: Literal["reasoning_content", "reasoning"] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,18 +166,48 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Framing:
-    """How events are written: line ends, and whether a space follows ``data:``."""
+    """How events are written: line ends, whether a space follows ``data:``, several data lines.
+
+    ``write_bytes``: most bytes in one write, ``None`` for a write for each event.
+    """
 
     line_end: LineEnd = "lf"
     space: bool = True
+    multiline: bool = False
+    write_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """Requests and tokens a minute of real time; ``None``: not limited."""
+    """Requests and tokens a minute of real time; ``None``: not limited.
+
+    ``retry_after``: how a refusal says when to come back.
+    """
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    retry_after: RetryForm = "seconds"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColdStart:
+    """The first token of a model's first request takes ``takes_s`` longer, and so after a rest.
+
+    ``idle_s``: how long a model stays loaded after its latest request.
+    ``each_connection``: so does the first request on each connection.
+    """
+
+    takes_s: float
+    idle_s: float = 300.0
+    each_connection: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigV4:
+    """The pair of keys that requests to Bedrock are to be signed with."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +242,13 @@ class Fault:
     for_s: float = 0.0
     delay_s: float = 0.0
     how: Literal["close", "reset"] = "close"
+    shape: Literal["object", "string", "array"] = "object"
+    after_bytes: int | None = None
+    size: int = 1_000_000_000
+    pause_s: float = 0.001
+    to: str | None = None
+    content_type: str | None = None
+    which: Literal["prelude", "message"] = "message"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +258,9 @@ class Behaviour:
     ``headers_delay_s``: ``None`` sends the headers together with the first token.
     ``role_lead_s``: ``None`` sends the opening event straight after the headers, a number that long
     before the first token. ``keepalive_s``: the interval of keep-alives, ``None`` for none.
-    ``model``: the model id that answers report; ``None`` echoes the request's.
+    ``model``: the model id that answers report; ``None`` echoes the request's. ``tool_calls``: the
+    share of requests with tools that are answered by a call. ``service_tier``: what answers report,
+    ``None`` echoes the request's.
     """
 
     dialect: DialectName
@@ -192,8 +269,11 @@ class Behaviour:
     gap: Gaps
     output_tokens: Tokens
     run_shift: RunShift
+    flavor: FlavorName = "openai"
     model: str | None = None
     reasoning: Reasoning | None = None
+    tool_calls: float = 0.0
+    service_tier: str | None = None
     input_tokens: InputTokens = InputTokens()
     tokens_per_chunk: int = 1
     drift: Drift = Drift()
@@ -207,9 +287,11 @@ class Behaviour:
     framing: Framing = Framing()
     rate_limit: RateLimit | None = None
     concurrency_limit: ConcurrencyLimit | None = None
+    cold_start: ColdStart | None = None
     faults: tuple[Fault, ...] = ()
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None
+    sigv4: SigV4 | None = None
 
 
 # statistics.md section 2 of the project's references, fitted to ten months of 13 hosted models and

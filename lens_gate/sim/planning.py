@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lens_gate.sim import prompt_cache
-from lens_gate.sim.dialect import Answer, Ask, Counts, Dialect
+from lens_gate.sim.dialect import Answer, Ask, Counts, Dialect, Finish
 from lens_gate.sim.draws import Draw, Run, drift_factors, gaps, words
 from lens_gate.sim.model import Behaviour
 from lens_gate.sim.script import Script
@@ -45,13 +45,13 @@ def true_counts(ask: Ask, behaviour: Behaviour, draw: Draw, prompt: Prompt) -> C
     )
 
 
-def reported(counts: Counts, behaviour: Behaviour, draw: Draw) -> Counts | None:
+def reported(counts: Counts, behaviour: Behaviour, draw: Draw, ask: Ask) -> Counts | None:
     """The counts as usage tells them: multiplied when it lies, ``None`` when there is none."""
     usage, cache = behaviour.usage, behaviour.prompt_cache
     if not usage.reported or any(fault.kind == "no_usage" for fault in draw.faults):
         return None
     # Automatic caching reports its writes only where they are billed.
-    tells = behaviour.dialect == "anthropic" or (cache is not None and cache.report_writes)
+    tells = ask.cache == "marked" or (cache is not None and cache.report_writes)
     part = math.floor
     return Counts(
         prompt=math.ceil(counts.prompt * usage.factor),
@@ -74,6 +74,8 @@ def plan(  # noqa: PLR0913  # the moments of one request, named
     elapsed_s: float,
     request_id: str,
     created: int,
+    queue_s: float = 0.0,
+    load_s: float = 0.0,
 ) -> tuple[Script, Counts]:
     """The script of an answer and the true token counts behind it.
 
@@ -86,12 +88,14 @@ def plan(  # noqa: PLR0913  # the moments of one request, named
         prompt: its prompt, weighed.
         elapsed_s: seconds of the simulated clock since the server started, for the drift.
         request_id: the id for headers and errors.
-        created: wall-clock seconds, which the OpenAI dialect shows.
+        created: wall-clock seconds, which some dialects show.
+        queue_s: real seconds that it waited in line.
+        load_s: simulated seconds that loading the model takes first.
     """
     counts = true_counts(ask, behaviour, draw, prompt)
-    drawn = draw.output_tokens + (draw.reasoning_tokens if ask.thinks else 0)
     struck = {fault.kind for fault in draw.faults}
     thinking = behaviour.reasoning
+    tool = ask.tool if ask.must_call or draw.calls else None
     shown = thinking is not None and thinking.streamed and not ask.hides
     answer = Answer(
         id=f"{dialect.id_prefix}sim-{run.seed}-{draw.number}",
@@ -100,14 +104,19 @@ def plan(  # noqa: PLR0913  # the moments of one request, named
         model=behaviour.model or ask.model,
         text_tokens=counts.output - counts.reasoning,
         reasoning_tokens=counts.reasoning,
+        shown=shown,
         reasoning_field=thinking.field if thinking and shown else None,
-        finish=None if "no_finish" in struck else "length" if drawn > counts.output else "stop",
-        usage=reported(counts, behaviour, draw),
+        finish=None if "no_finish" in struck else _finish(ask, draw, counts, tool),
+        usage=reported(counts, behaviour, draw, ask),
+        counts=counts,
+        tool=tool,
+        tier=behaviour.service_tier or ask.tier,
     )
     ttft_drift, gap_drift = drift_factors(behaviour.drift, elapsed_s)
     ready_s = draw.ttft_s * ttft_drift
     if behaviour.prompt_cache is not None:
         ready_s *= prompt_cache.speedup(prompt.hit, prompt.tokens, behaviour.prompt_cache)
+    ready_s += load_s
     headers_s = ready_s if behaviour.headers_delay_s is None else behaviour.headers_delay_s
     headers_s = max([headers_s, *(f.delay_s for f in draw.faults if f.kind == "slow_headers")])
     first_s = max(ready_s, headers_s)
@@ -125,5 +134,15 @@ def plan(  # noqa: PLR0913  # the moments of one request, named
         keepalive_s=behaviour.keepalive_s,
         framing=behaviour.framing,
         faults=draw.faults,
+        scale=behaviour.time_scale,
+        queue_s=queue_s,
+        load_s=load_s,
     )
     return script, counts
+
+
+def _finish(ask: Ask, draw: Draw, counts: Counts, tool: str | None) -> Finish:
+    drawn = draw.output_tokens + (draw.reasoning_tokens if ask.thinks else 0)
+    if drawn > counts.output:
+        return "length"
+    return "stop" if tool is None else "tool"

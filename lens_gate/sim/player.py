@@ -10,6 +10,9 @@ from typing import Literal
 
 from lens_gate.sim.script import Write
 
+MOST_UNSENT = 1 << 20
+_FULL_WAIT_S = 0.001
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
@@ -35,40 +38,57 @@ async def play(script: Iterator[Write], stage: Stage) -> Literal["complete", "dr
     The next write is made ready right after the last one was sent, so that only the send itself is
     left at its moment. No task is woken in between: hundreds of streams fit on one core.
     """
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[Literal["complete", "dropped"]] = loop.create_future()
-    handle: asyncio.TimerHandle | None = None
-
-    def schedule() -> None:
-        nonlocal handle
-        write = next(script, None)
-        if write is None:
-            done.set_result("complete")
-        else:
-            handle = loop.call_at(stage.start_s + write.at_s * stage.scale, step, write)
-
-    def step(write: Write) -> None:
-        if done.done():  # cancelled, and this call was on its way already
-            return
-        if stage.transport.is_closing():
-            done.set_exception(ConnectionResetError())
-            return
-        try:
-            _send(write, stage)
-            if write.ends is None:
-                schedule()
-            else:
-                drop(stage.transport, write.ends)
-                done.set_result("dropped")
-        except Exception as error:  # noqa: BLE001  # a callback's error belongs to the awaiting task
-            done.set_exception(error)
-
+    playing = _Playing(script, stage)
     try:
-        schedule()
-        return await done
+        playing.schedule()
+        return await playing.done
     finally:
-        if handle is not None:
-            handle.cancel()
+        playing.cancel()
+
+
+class _Playing:
+    """One script on its way; ``done`` tells how it ended."""
+
+    def __init__(self, script: Iterator[Write], stage: Stage) -> None:
+        self._script, self._stage = script, stage
+        self._loop = asyncio.get_running_loop()
+        self._handle: asyncio.TimerHandle | None = None
+        self.done: asyncio.Future[Literal["complete", "dropped"]] = self._loop.create_future()
+
+    def schedule(self) -> None:
+        write = next(self._script, None)
+        if write is None:
+            self.done.set_result("complete")
+        else:
+            moment_s = self._stage.start_s + write.at_s * self._stage.scale
+            self._handle = self._loop.call_at(moment_s, self._step, write)
+
+    def cancel(self) -> None:
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _step(self, write: Write) -> None:
+        if self.done.done():  # cancelled, and this call was on its way already
+            return
+        transport = self._stage.transport
+        if transport.is_closing():
+            self.done.set_exception(ConnectionResetError())
+        elif transport.get_write_buffer_size() > MOST_UNSENT:
+            # A client that reads slowly holds the writes back: they may not pile up in memory.
+            self._handle = self._loop.call_later(_FULL_WAIT_S, self._step, write)
+        else:
+            self._send(write)
+
+    def _send(self, write: Write) -> None:
+        try:
+            _send(write, self._stage)
+            if write.ends is None:
+                self.schedule()
+            else:
+                drop(self._stage.transport, write.ends)
+                self.done.set_result("dropped")
+        except Exception as error:  # noqa: BLE001  # a callback's error belongs to the awaiting task
+            self.done.set_exception(error)
 
 
 def drop(transport: asyncio.Transport, how: Literal["close", "reset"]) -> None:
@@ -83,7 +103,7 @@ def drop(transport: asyncio.Transport, how: Literal["close", "reset"]) -> None:
 
 def _send(write: Write, stage: Stage) -> None:
     data = write.data
-    if data and stage.chunked:
+    if data and stage.chunked and not write.raw:
         size = len(data) + write.missing
         data = b"%x\r\n%b%b" % (size, data, b"" if write.missing else b"\r\n")
     at_ns = time.monotonic_ns()

@@ -9,15 +9,38 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from lens_gate.sim.dialect import Answer, Ask, Dialect, Event, Refusal
+from lens_gate.sim.dialect import Answer, Ask, Dialect, Event, Refusal, Spoken, Timing
+from lens_gate.sim.draws import MOST_TOKENS
 from lens_gate.sim.model import Fault, Framing
-from lens_gate.sim.sse import render
 
 What = Literal[
-    "open", "reasoning", "silent", "turn", "text", "close", "keepalive", "comment", "error", "cut"
+    "open",
+    "reasoning",
+    "silent",
+    "turn",
+    "text",
+    "close",
+    "keepalive",
+    "comment",
+    "strange",
+    "error",
+    "cut",
+    "whole",
+    "junk",
 ]
-_CHUNKS = ("reasoning", "text")
-_ENDS: dict[str, What] = {"error_event": "error", "cut": "cut", "truncated": "cut"}
+CHUNKS = ("reasoning", "text")
+_ENDS: dict[str, What] = {
+    "error_event": "error",
+    "cut": "cut",
+    "truncated": "cut",
+    "broken_chunking": "cut",
+    "huge_line": "junk",
+}
+_ASIDE = ("keepalive", "comment", "strange")
+_JUNK_BYTES = 1 << 16
+_JUNK = b"x" * _JUNK_BYTES
+_LEAST_GAP_S = 0.001
+END_OF_ARGUMENTS = '"}'
 
 
 class Beat(NamedTuple):
@@ -32,7 +55,7 @@ class Beat(NamedTuple):
 class Write(NamedTuple):
     """Bytes to send at a moment. ``missing``: that many bytes more are announced, never sent.
 
-    ``ends``: the connection is dropped after this write.
+    ``ends``: the connection is dropped after this write. ``raw``: no framing is put around it.
     """
 
     at_s: float
@@ -41,6 +64,7 @@ class Write(NamedTuple):
     tokens: int = 0
     missing: int = 0
     ends: Literal["close", "reset"] | None = None
+    raw: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +72,9 @@ class Script:
     """All that a stream follows from. ``role_s``: when the opening is sent; not after ``first_s``.
 
     ``headers_s``: when the headers are sent; ``first_s``: when the first token is there, thought
-    included. ``gaps``: makes the gaps between tokens, the same ones each time.
+    included. ``gaps``: makes the gaps between tokens, the same ones each time. ``scale`` makes real
+    seconds of the script's; ``queue_s``: real seconds in line before; ``load_s``: the part of
+    ``first_s`` in which the model was loaded.
     """
 
     dialect: Dialect
@@ -63,36 +89,90 @@ class Script:
     keepalive_s: float | None
     framing: Framing
     faults: tuple[Fault, ...]
+    scale: float = 1.0
+    queue_s: float = 0.0
+    load_s: float = 0.0
 
 
 def writes(script: Script) -> Iterator[Write]:
     """The writes of a streamed answer, in order; each is made when it is asked for."""
-    beats = _with_faults(_beats(script), script.faults)
-    beats = _with_keepalives(beats, script.headers_s, script.keepalive_s)
+    endless = any(fault.kind == "endless_stream" for fault in script.faults)
+    beats = _with_faults(_endless(script) if endless else _beats(script), script.faults)
+    beats = _with_keepalives(beats, script)
     if any(fault.kind == "comments" for fault in script.faults):
         beats = _with_comments(beats)
+    if any(fault.kind == "strange_events" for fault in script.faults):
+        beats = _with_strangers(beats)
     return _rendered(beats, script)
 
 
-def last_moment(script: Script) -> Beat:
-    """The beat that ends the answer: when a whole answer would be ready, or what befalls it."""
-    last = Beat(script.first_s, "close")
-    for last in _with_faults(_beats(script), script.faults):  # noqa: B007  # the last one is wanted
-        pass
-    return last
+def schedule(script: Script) -> tuple[Beat, Timing]:
+    """The beat that ends the answer (when it would be whole, or what befalls it), and its times."""
+    last, watch = Beat(script.first_s, "close"), Watch(script)
+    for last in _with_faults(_beats(script), script.faults):
+        watch.see(last)
+    return last, watch.timing(last.at_s)
 
 
-def spoken(script: Script) -> tuple[str, str]:
+def spoken(script: Script) -> Spoken:
     """The thought and the text of the answer, whole."""
-    words = script.words()
-    thought = "".join(islice(words, script.answer.reasoning_tokens))
-    return thought, "".join(islice(words, script.answer.text_tokens))
+    thought, text = _words(script)
+    answer = script.answer
+    return Spoken(
+        "".join(islice(thought, answer.reasoning_tokens)),
+        "".join(islice(text, answer.text_tokens)),
+    )
+
+
+class Watch:
+    """Notes the moments of an answer as they pass, for what the server itself says of them."""
+
+    def __init__(self, script: Script) -> None:
+        self._script = script
+        self._first_s: float | None = None
+        self._last_s = script.first_s
+        self._tokens = 0
+
+    def see(self, beat: Beat) -> None:
+        """A beat has passed."""
+        if beat.tokens:
+            self._first_s = beat.at_s if self._first_s is None else self._first_s
+            self._last_s = beat.at_s
+            self._tokens += beat.tokens
+
+    def timing(self, end_s: float) -> Timing:
+        """The times of an answer that ends at this moment of the script, in real seconds."""
+        script, scale = self._script, self._script.scale
+        first_s = script.first_s if self._first_s is None else self._first_s
+        return Timing(
+            queue_s=script.queue_s,
+            load_s=script.load_s * scale,
+            first_s=first_s * scale,
+            last_s=self._last_s * scale,
+            end_s=end_s * scale,
+            tokens=self._tokens,
+        )
+
+
+def _words(script: Script) -> tuple[Iterator[str], Iterator[str]]:
+    """Words for the thought, and after those for the text or a call's arguments."""
+    words, answer = script.words(), script.answer
+    if answer.tool is None:
+        return words, words
+    return words, _arguments(words, answer.text_tokens, whole=answer.finish != "length")
+
+
+def _arguments(words: Iterator[str], count: int, *, whole: bool) -> Iterator[str]:
+    """Words as a call's arguments: JSON, in as many pieces; not ``whole``: it lacks its end."""
+    for number, word in enumerate(islice(words, count), start=1):
+        start = '{"text": "' if number == 1 else ""
+        yield f"{start}{word}{END_OF_ARGUMENTS if whole and number == count else ''}"
 
 
 def _beats(script: Script) -> Iterator[Beat]:
     answer, gaps, clock = script.answer, script.gaps(), script.first_s
     yield Beat(script.role_s, "open")
-    thought: What = "reasoning" if answer.reasoning_field else "silent"
+    thought: What = "reasoning" if answer.shown else "silent"
     started = False
     for what, count in ((thought, answer.reasoning_tokens), ("text", answer.text_tokens)):
         left = count
@@ -109,15 +189,29 @@ def _beats(script: Script) -> Iterator[Beat]:
     yield Beat(clock + (next(gaps) if started else 0.0), "close")
 
 
+def _endless(script: Script) -> Iterator[Beat]:
+    """The answer without its end: more and more text comes."""
+    clock, gaps = script.first_s, script.gaps()
+    for beat in _beats(script):
+        if beat.what == "close":
+            break
+        clock = beat.at_s
+        yield beat
+    while True:
+        clock = max(clock, script.first_s) + max(next(gaps), _LEAST_GAP_S)
+        yield Beat(clock, "text", 1)
+
+
 def _with_faults(beats: Iterable[Beat], faults: tuple[Fault, ...]) -> Iterator[Beat]:
     """Stalls shift what follows, the others end it; both wait for ``after_chunks`` chunks.
 
     An answer with fewer chunks is struck before its close.
     """
     waiting = [fault for fault in faults if fault.kind == "stall" or fault.kind in _ENDS]
+    waiting = [fault for fault in waiting if fault.after_bytes is None]
     sent, shift = 0, 0.0
     for beat in beats:
-        if beat.what in (*_CHUNKS, "close"):
+        if beat.what in (*CHUNKS, "close"):
             due = [f for f in waiting if f.after_chunks <= sent or beat.what == "close"]
             for fault in due:
                 waiting.remove(fault)
@@ -129,15 +223,13 @@ def _with_faults(beats: Iterable[Beat], faults: tuple[Fault, ...]) -> Iterator[B
         yield beat._replace(at_s=beat.at_s + shift)
 
 
-def _with_keepalives(
-    beats: Iterable[Beat], start_s: float, every_s: float | None
-) -> Iterator[Beat]:
-    if every_s is None:
+def _with_keepalives(beats: Iterable[Beat], script: Script) -> Iterator[Beat]:
+    if script.keepalive_s is None:
         yield from beats
         return
     count = 1
     for beat in beats:
-        while (at_s := start_s + count * every_s) < beat.at_s:
+        while (at_s := script.headers_s + count * script.keepalive_s) < beat.at_s:
             yield Beat(at_s, "keepalive")
             count += 1
         yield beat
@@ -150,47 +242,95 @@ def _with_comments(beats: Iterable[Beat]) -> Iterator[Beat]:
         yield beat
 
 
+def _with_strangers(beats: Iterable[Beat]) -> Iterator[Beat]:
+    for beat in beats:
+        if beat.what in (*CHUNKS, "turn", "close"):
+            yield Beat(beat.at_s, "strange")
+        yield beat
+
+
 def _rendered(beats: Iterable[Beat], script: Script) -> Iterator[Write]:
-    dialect, answer, ask, words = script.dialect, script.answer, script.ask, script.words()
-    chunk = {
-        "reasoning": dialect.reasoning_delta(answer, ask),
-        "text": dialect.text_delta(answer, ask),
-    }
-    fixed = {"open": dialect.opening, "turn": dialect.turn, "close": dialect.closing}
-    comments = 0
-    for at_s, what, tokens, fault in beats:
-        if what in chunk:
-            event = chunk[what]("".join(islice(words, tokens)))
-            yield Write(at_s, what, render(event, script.framing), tokens)
+    voice, watch = script.dialect.voice(script.answer, script.ask), Watch(script)
+    thought, text = _words(script)
+    comments = said = 0
+    for beat in beats:
+        at_s, what, tokens, fault = beat
+        watch.see(beat)
+        if what == "text":
+            events = voice.delta("".join(islice(text, tokens)), tokens)
+        elif what == "reasoning":
+            events = voice.thought("".join(islice(thought, tokens)), tokens)
         elif what == "silent":
-            next(islice(words, tokens, tokens), None)
-            yield Write(at_s, what, b"", tokens)
-        elif what in fixed:
-            for event in fixed[what](answer, ask):
-                yield Write(at_s, what, render(event, script.framing))
-        elif what == "keepalive":
-            yield Write(at_s, what, render(dialect.keepalive, script.framing))
-        elif what == "comment":
-            comments += 1
-            text = (b"SIMULATED PROCESSING", b"")[comments % 2]
-            yield Write(at_s, what, render(Event(None, comment=text), script.framing))
+            events = ()
+            next(islice(thought, tokens, tokens), None)
+        elif what == "open":
+            events = voice.opening()
+        elif what == "turn":
+            events = voice.turn()
+        elif what == "close":
+            events = voice.closing(watch.timing(at_s))
+        elif what in _ASIDE:
+            comments += what == "comment"
+            events = _aside(what, comments, script.dialect)
         else:
-            yield _struck(at_s, fault, script)
+            yield from _struck(at_s, fault, script, said)
+            return
+        said += sum(event.data is not None for event in events)
+        yield from _written(beat, events, script)
 
 
-def _struck(at_s: float, fault: Fault | None, script: Script) -> Write:
+def _aside(what: What, comments: int, dialect: Dialect) -> tuple[Event, ...]:
+    """What stands between the events of the answer itself."""
+    if what == "comment":
+        return (Event(None, comment=(b"SIMULATED PROCESSING", b"")[comments % 2]),)
+    event = dialect.strange if what == "strange" else dialect.keepalive
+    return () if event is None else (event,)
+
+
+def _written(beat: Beat, events: tuple[Event, ...], script: Script) -> Iterator[Write]:
+    """A write for each event; tokens are counted once, with the first, even where none is said."""
+    tokens = beat.tokens
+    for event in events:
+        data = script.dialect.frame(event, script.framing)
+        if data:
+            yield Write(beat.at_s, beat.what, data, tokens)
+            tokens = 0
+    if tokens:
+        yield Write(beat.at_s, beat.what, b"", tokens)
+
+
+def _struck(at_s: float, fault: Fault | None, script: Script, said: int) -> Iterator[Write]:
     if fault is None:
         raise AssertionError
     if fault.kind == "error_event":
         refusal = mid_stream_refusal(fault, script.dialect)
-        event = script.dialect.error_event(refusal, script.answer.request_id)
-        return Write(at_s, "error", render(event, script.framing))
-    if fault.kind == "cut":
-        return Write(at_s, "cut", b"", ends=fault.how)
-    event = script.dialect.text_delta(script.answer, script.ask)("never")
-    data = render(event, script.framing)
-    half = len(data) // 2
-    return Write(at_s, "cut", data[:half], missing=len(data) - half, ends="close")
+        request_id = script.answer.request_id
+        for event in script.dialect.error_event(refusal, request_id, said):
+            yield Write(at_s, "error", script.dialect.frame(event, script.framing))
+    elif fault.kind == "cut":
+        yield Write(at_s, "cut", b"", ends=fault.how)
+    elif fault.kind == "broken_chunking":
+        yield Write(at_s, "cut", b"data: no size\r\n", ends="close", raw=True)
+    elif fault.kind == "huge_line":
+        yield from junk(at_s, _never(script), fault.size)
+    else:
+        data = _never(script)
+        half = len(data) // 2
+        yield Write(at_s, "cut", data[:half], missing=len(data) - half, ends="close")
+
+
+def _never(script: Script) -> bytes:
+    """The bytes of a chunk of text that is never sent whole."""
+    *_, event = script.dialect.voice(script.answer, script.ask).delta('{"never": 1}', MOST_TOKENS)
+    return script.dialect.frame(event, script.framing)
+
+
+def junk(at_s: float, start: bytes, size: int) -> Iterator[Write]:
+    """The start of an event that goes on for ``size`` bytes and never ends; then the end."""
+    yield Write(at_s, "junk", start[: len(start) // 2])
+    for _ in range(size // _JUNK_BYTES):
+        yield Write(at_s, "junk", _JUNK)
+    yield Write(at_s, "junk", _JUNK[: size % _JUNK_BYTES], ends="close")
 
 
 def mid_stream_refusal(fault: Fault, dialect: Dialect) -> Refusal:
@@ -200,5 +340,6 @@ def mid_stream_refusal(fault: Fault, dialect: Dialect) -> Refusal:
         status=usual.status,
         message=fault.message if fault.message is not None else usual.message,
         type=fault.error_type or usual.type,
-        code=fault.code,
+        code=fault.code or usual.code,
+        bare=fault.shape == "string",
     )

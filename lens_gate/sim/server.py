@@ -2,25 +2,23 @@
 
 import asyncio
 import json
-import math
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from aiohttp import web
 
 from lens_gate.errors import LensError, WorldError
 from lens_gate.sim import ledger, limits, prompt_cache
-from lens_gate.sim.anthropic import ANTHROPIC
-from lens_gate.sim.dialect import Ask, Dialect, Refusal
+from lens_gate.sim.dialect import Ask, Dialect, Keys, Place, Refusal, Request
+from lens_gate.sim.dialects import table
 from lens_gate.sim.draws import draw, start_run
-from lens_gate.sim.model import Behaviour, DialectName, Fault
-from lens_gate.sim.openai import OPENAI
+from lens_gate.sim.model import Behaviour, Fault
+from lens_gate.sim.refusals import limit_refusal
 from lens_gate.sim.service import Call, State, refuse, respond
 from lens_gate.sim.stamps import Stamp, open_log
 
-DIALECTS: Mapping[DialectName, Dialect] = {"openai": OPENAI, "anthropic": ANTHROPIC}
 MOST_BODY_BYTES = 32 * 1024**2
 _IDLE_CONNECTION_S = 3600.0
 _BACKLOG = 1024
@@ -89,6 +87,17 @@ def _key(behaviour: Behaviour, environment: Mapping[str, str]) -> str | None:
     return environment[name]
 
 
+def _keys(behaviour: Behaviour, key: str | None) -> Keys | None:
+    pair = behaviour.sigv4
+    if key is None and pair is None:
+        return None
+    return Keys(
+        key=key,
+        access_key=pair.access_key if pair else None,
+        secret_key=pair.secret_key if pair else None,
+    )
+
+
 def _start(behaviour: Behaviour, seed: int, key: str | None, stamp: Stamp) -> State:
     now_s = asyncio.get_running_loop().time()
     rates = behaviour.rate_limit
@@ -99,9 +108,9 @@ def _start(behaviour: Behaviour, seed: int, key: str | None, stamp: Stamp) -> St
     limit = behaviour.concurrency_limit
     return State(
         behaviour=behaviour,
-        dialect=DIALECTS[behaviour.dialect],
+        dialects=table.served(behaviour),
         run=start_run(behaviour, seed),
-        key=key,
+        keys=_keys(behaviour, key),
         stamp=stamp,
         started_s=now_s,
         slots=asyncio.Semaphore(limit.requests) if limit else None,
@@ -109,12 +118,13 @@ def _start(behaviour: Behaviour, seed: int, key: str | None, stamp: Stamp) -> St
     )
 
 
+def _own(state: State) -> Dialect:
+    """The dialect that the target of a policy speaks, in the behaviour's flavor."""
+    name = state.behaviour.dialect
+    return next(dialect for dialect in state.dialects if dialect.name == name)
+
+
 def _application(state: State) -> web.Application:
-    dialect = state.dialect
-
-    async def answer(request: web.Request) -> web.StreamResponse:
-        return await _answer(request, state)
-
     async def health(_request: web.Request) -> web.StreamResponse:
         return web.json_response({"status": "ok"})
 
@@ -123,28 +133,27 @@ def _application(state: State) -> web.Application:
         body = {"seed": state.run.seed, "run_shift": shift, **ledger.as_json(state.ledger)}
         return web.json_response(body)
 
-    @web.middleware
-    async def in_dialect(
-        request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    ) -> web.StreamResponse:
-        try:
-            return await handler(request)
-        except web.HTTPException as error:
-            refusal = Refusal(
-                status=error.status,
-                message=f"Invalid URL ({request.method} {request.path[:200]})",
-            )
-            body = dialect.refusal_body(refusal, "req_sim_none")
-            return web.Response(status=error.status, body=body, content_type="application/json")
+    async def call(request: web.Request) -> web.StreamResponse:
+        target = request.raw_path.partition("?")[0]
+        here = table.found(state.dialects, target)
+        if here is not None and request.method == "POST":
+            return await _answer(request, state, *here)
+        status = 404 if here is None else 405
+        dialect = _own(state) if here is None else here[0]
+        message = f"Invalid URL ({request.method} {request.path[:200]})"
+        body = dialect.refusal_body(Refusal(status=status, message=message), "req_sim_none")
+        return web.Response(status=status, body=body, content_type="application/json")
 
-    app = web.Application(middlewares=[in_dialect], client_max_size=MOST_BODY_BYTES)
-    app.router.add_post(dialect.path, answer)
+    app = web.Application(client_max_size=MOST_BODY_BYTES)
     app.router.add_get("/health", health)
     app.router.add_get("/__sim/stats", stats)
+    app.router.add_route("*", "/{path:.*}", call)
     return app
 
 
-async def _answer(request: web.Request, state: State) -> web.StreamResponse:
+async def _answer(
+    request: web.Request, state: State, dialect: Dialect, place: Place
+) -> web.StreamResponse:
     body = await _body(request)
     # In this order, so that by the log no write is ever earlier than its schedule.
     at_ns, arrived_s = time.monotonic_ns(), asyncio.get_running_loop().time()
@@ -154,16 +163,27 @@ async def _answer(request: web.Request, state: State) -> web.StreamResponse:
     entry = ledger.Entry(
         number=number,
         request_id=f"req_sim_{number:06d}",
+        dialect=dialect.name,
         faults=tuple(fault.kind for fault in drawn.faults),
+        read_ns=at_ns,
     )
-    call = Call(request=request, draw=drawn, arrived_s=arrived_s, entry=entry)
+    call = Call(
+        request=request,
+        dialect=dialect,
+        draw=drawn,
+        read_s=arrived_s,
+        arrived_s=arrived_s,
+        entry=entry,
+        asks_stream=place.stream is True,
+    )
     ledger.begin(state.ledger)
     try:
         if isinstance(body, Refusal):
             return await refuse(call, state, body)
-        return await _judge(call, state, body)
+        return await _judge(call, state, body, place)
     finally:
-        state.stamp(number, "end", time.monotonic_ns(), 0)
+        entry.end_ns = time.monotonic_ns()
+        state.stamp(number, "end", entry.end_ns, 0)
         ledger.finish(state.ledger, entry)
 
 
@@ -179,9 +199,9 @@ async def _body(request: web.Request) -> bytes | Refusal:
         return Refusal(status=400, message="The body of your request can't be decoded.")
 
 
-async def _judge(call: Call, state: State, body: bytes) -> web.StreamResponse:
+async def _judge(call: Call, state: State, body: bytes, place: Place) -> web.StreamResponse:
     """The checks of a real server, in its order; then the answer."""
-    ask = _read(call.request, state, body)
+    ask = _read(call, state, body, place)
     if isinstance(ask, Refusal):
         return await refuse(call, state, ask)
     call.entry.model, call.entry.stream = ask.model, ask.stream
@@ -190,9 +210,10 @@ async def _judge(call: Call, state: State, body: bytes) -> web.StreamResponse:
         return await refuse(call, state, _as_refusal(fault), fault)
     wait_s = _charge(call, state, ask)
     if wait_s > 0:
-        message = "Rate limit reached. Please try again later."
-        head = {"retry-after": str(math.ceil(wait_s))}
-        return await refuse(call, state, Refusal(status=429, message=message), head=head)
+        rates = state.behaviour.rate_limit
+        form = rates.retry_after if rates else "none"
+        refusal, head = limit_refusal(wait_s, form, time.time(), header=call.dialect.says_retry)
+        return await refuse(call, state, refusal, head=head)
     if state.slots is None:
         return await respond(call, state, ask)
     limit = state.behaviour.concurrency_limit
@@ -205,9 +226,19 @@ async def _judge(call: Call, state: State, body: bytes) -> web.StreamResponse:
         return await respond(call, state, ask)
 
 
-def _read(request: web.Request, state: State, body: bytes) -> Ask | Refusal:
-    if state.key is not None and not state.dialect.authorised(request.headers, state.key):
-        return Refusal(status=401, message="Incorrect API key provided.")
+def _read(call: Call, state: State, body: bytes, place: Place) -> Ask | Refusal:
+    raw, dialect = call.request, call.dialect
+    path, _, query = raw.raw_path.partition("?")
+    request = Request(
+        method=raw.method,
+        path=path,
+        query=query,
+        headers=raw.headers,
+        body=body,
+        now_s=time.time(),
+    )
+    if state.keys is not None and not dialect.authorised(request, state.keys):
+        return dialect.stranger
     broken = Refusal(
         status=400, message="We could not parse the JSON body of your request.", param=None
     )
@@ -215,7 +246,7 @@ def _read(request: web.Request, state: State, body: bytes) -> Ask | Refusal:
         data = json.loads(body)
         if not isinstance(data, dict):
             return broken
-        return state.dialect.read(data, request.headers)
+        return dialect.read(data, request, place)
     except (ValueError, RecursionError):  # no JSON, no UTF-8, or nested beyond reason
         return broken
 

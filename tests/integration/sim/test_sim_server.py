@@ -90,19 +90,44 @@ def test_a_request_that_does_not_stream(served, dialect):
     assert (entry["completion_tokens"], entry["ended"]) == (5, "complete")
 
 
-def test_the_path_of_the_other_dialect_is_not_served(served, wire):
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_unknown_paths_are_refused_in_the_dialect_of_the_target(served, wire, dialect):
     async def scenario(client):
-        wrong = await client.raw(wire.request_bytes("/v1/messages", {"model": "m"}))
+        wrong = await client.raw(wire.request_bytes("/v1/nothing", {"model": "m"}))
         return (
             wire.parse(wrong),
             await client.get(wire.paths["openai"]),
             await client.get("/health"),
+            await client.stats(),
         )
 
-    wrong, get, health = served({}, scenario)
+    wrong, get, health, stats = served({"dialect": dialect}, scenario)
     assert (wrong.status, get.status, health.status) == (404, 405, 200)
-    assert wrong.json()["error"]["type"] == "invalid_request_error"
+    kind = "invalid_request_error" if dialect == "openai" else "not_found_error"
+    assert wrong.json()["error"]["type"] == kind
     assert health.json() == {"status": "ok"}
+    assert stats["requests"] == 0
+
+
+def test_an_unknown_path_is_refused_in_the_flavor(served, wire):
+    async def scenario(client):
+        return wire.parse(await client.raw(wire.request_bytes("/v1/nothing", {})))
+
+    error = served({"flavor": "llama-cpp"}, scenario).json()["error"]
+    assert set(error) == {"code", "message", "type"}
+    assert error["code"] == 404
+
+
+def test_one_server_speaks_all_dialects_whatever_the_target_speaks(served, wire):
+    async def scenario(client):
+        body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 4}
+        head = {"anthropic-version": "2023-06-01"}
+        await client.raw(wire.request_bytes("/v1/messages", body, head))
+        await client.raw(wire.request_bytes("/api/chat", body))
+        await client.send()
+        return [entry["dialect"] for entry in (await client.stats())["recent"]]
+
+    assert served({}, scenario) == ["anthropic", "ollama", "openai"]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

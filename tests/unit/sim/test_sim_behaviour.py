@@ -19,12 +19,15 @@ from lens_gate.sim.model import PROFILES, Behaviour, Fault, FaultKind, Gaps, Tim
 
 FULL = {
     "dialect": "anthropic",
+    "flavor": "groq",
     "profile": "hosted",
     "model": "other-model",
     "ttft": {"median": "2s"},
     "gap": {"median": "10ms", "jitter": 0.2},
     "output_tokens": {"median": 50, "sigma": 0.3},
     "reasoning": {"tokens": {"fixed": 7}, "streamed": True, "field": "reasoning"},
+    "tool_calls": "25%",
+    "service_tier": "flex",
     "input_tokens": {"bytes_per_token": 3.5, "per_message": 4},
     "tokens_per_chunk": 4,
     "run_shift": {"ttft": 0.3},
@@ -36,12 +39,14 @@ FULL = {
     "prompt_cache": {"min_tokens": 64, "hit_speedup": 5},
     "usage": {"lying": 3},
     "ignore_token_limit": True,
-    "framing": {"line_end": "crlf", "space": False},
-    "rate_limit": {"requests_per_minute": 60},
+    "framing": {"line_end": "crlf", "space": False, "multiline": True, "write_bytes": 3},
+    "rate_limit": {"requests_per_minute": 60, "retry_after": "date"},
     "concurrency_limit": {"requests": 4, "beyond": "reject"},
+    "cold_start": {"takes": "2s", "idle": "1m", "each_connection": True},
+    "sigv4": {"access_key": "AKID", "secret_key": "not-a-secret"},
     "faults": [
-        {"kind": "status", "status": 429, "retry_after": "1.5", "every": 4},
-        {"kind": "error_event", "after_chunks": 3, "rate": "5%", "error_type": "api_error"},
+        {"kind": "status", "status": 429, "retry_after": "1.5", "every": 4, "shape": "array"},
+        {"kind": "error_event", "after_chunks": 3, "rate": "5%", "shape": "string"},
         {"kind": "stall", "for": "2s", "at": [1, 4]},
         {"kind": "cut", "how": "reset", "every": 7},
         {"kind": "truncated", "every": 8},
@@ -49,8 +54,22 @@ FULL = {
         {"kind": "no_usage", "every": 10},
         {"kind": "no_finish", "every": 11},
         {"kind": "comments", "every": 12},
+        {"kind": "strange_events", "every": 12},
         {"kind": "slow_headers", "delay": "1s", "every": 13},
         {"kind": "not_streamed", "every": 14},
+        {"kind": "cut", "after_bytes": 9, "every": 15},
+        {"kind": "redirect", "to": "http://elsewhere.test/", "status": 308, "every": 16},
+        {"kind": "wrong_type", "content_type": "text/html", "every": 17},
+        {"kind": "endless_headers", "pause": "5ms", "every": 18},
+        {"kind": "endless_stream", "every": 19},
+        {"kind": "huge_line", "bytes": 5000, "every": 20},
+        {"kind": "slow_drip", "pause": "1ms", "after_chunks": 1, "every": 21},
+        {"kind": "invalid_utf8", "every": 22},
+        {"kind": "gzip", "every": 23},
+        {"kind": "bomb", "bytes": 100000, "every": 24},
+        {"kind": "broken_chunking", "every": 25},
+        {"kind": "garbage_after", "every": 26},
+        {"kind": "bad_crc", "which": "prelude", "every": 27},
     ],
     "api_key": "sk-not-a-secret",
 }
@@ -101,10 +120,16 @@ def test_every_key_arrives():
     assert behaviour.headers_delay_s is None
     assert behaviour.faults[2] == Fault(kind="stall", at=(1, 4), for_s=2.0)
     assert behaviour.usage.factor == 3
+    assert behaviour.faults[-1] == Fault(kind="bad_crc", which="prelude", every=27)
+
+
+def test_a_redirect_keeps_the_method_unless_told_otherwise():
+    fault = {"kind": "redirect", "to": "http://x/", "every": 1}
+    assert behaviour_from_mapping({"faults": [fault]}).faults[0].status == 307
 
 
 def test_the_key_is_not_in_the_repr():
-    assert "sk-not-a-secret" not in repr(behaviour_from_mapping(FULL))
+    assert "not-a-secret" not in repr(behaviour_from_mapping(FULL))
 
 
 @pytest.mark.parametrize("data", [FULL, *({"profile": name} for name in PROFILES)])
@@ -172,6 +197,12 @@ def test_round_trip_is_exact(share, change, time, usage):
         ({"usage": {}}, ("usage",), "'lying' is missing"),
         ({"ignore_token_limit": 1}, ("ignore_token_limit",), "true or false"),
         ({"rate_limit": {}}, ("rate_limit",), "is missing"),
+        ({"rate_limit": {"retry_after": "ms"}}, ("rate_limit",), "is missing"),
+        ({"flavor": "vlm"}, ("flavor",), "not one of"),
+        ({"cold_start": {"idle": "1s"}}, ("cold_start",), "'takes' is missing"),
+        ({"sigv4": {"access_key": "A"}}, ("sigv4",), "'secret_key' is missing"),
+        ({"faults": [{"kind": "redirect", "every": 1}]}, ("faults", 0), "'to' is missing"),
+        ({"faults": [{"kind": "slow_drip", "every": 1}]}, ("faults", 0), "'pause' is missing"),
         ({"rate_limit": 3}, ("rate_limit",), "not a mapping"),
         ({"concurrency_limit": {"beyond": "queue"}}, ("concurrency_limit",), "'requests'"),
         ({"headers_delay": "later"}, ("headers_delay",), "is not a duration"),

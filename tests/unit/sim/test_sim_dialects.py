@@ -5,15 +5,30 @@ from dataclasses import replace
 
 import pytest
 
-from lens_gate.sim.anthropic import ANTHROPIC
-from lens_gate.sim.dialect import Allowance, Answer, Ask, Counts, Refusal
-from lens_gate.sim.openai import OPENAI, go_duration
+from lens_gate.sim.dialect import (
+    Allowance,
+    Answer,
+    Ask,
+    Counts,
+    Facts,
+    Keys,
+    Place,
+    Refusal,
+    Request,
+    Spoken,
+    Timing,
+)
+from lens_gate.sim.dialects.table import BY_NAME
+from lens_gate.sim.durations import go_duration
+
+OPENAI, ANTHROPIC = BY_NAME["openai"], BY_NAME["anthropic"]
 
 HELLO = [{"role": "user", "content": "hello"}]
 CHAT = {"model": "m", "messages": HELLO, "stream": True}
 MESSAGE = {"model": "m", "messages": HELLO, "max_tokens": 9, "stream": True}
 OLD, NEW = {"anthropic-version": "2023-06-01"}, {"anthropic-version": "2026-10-21"}
 ASK = Ask(model="m", stream=True, limit=None, pieces=())
+COUNTS = Counts(prompt=20, output=7, reasoning=3, cached=8, written_short=4, written_long=2)
 ANSWER = Answer(
     id="id-1",
     request_id="req-1",
@@ -21,11 +36,11 @@ ANSWER = Answer(
     model="m",
     text_tokens=2,
     reasoning_tokens=0,
-    reasoning_field=None,
     finish="stop",
-    usage=Counts(prompt=20, output=7, reasoning=3, cached=8, written_short=4, written_long=2),
+    usage=COUNTS,
+    counts=COUNTS,
 )
-THOUGHT = replace(ANSWER, reasoning_tokens=3, reasoning_field="reasoning_content")
+THOUGHT = replace(ANSWER, reasoning_tokens=3, shown=True)
 
 
 def data(events):
@@ -33,11 +48,43 @@ def data(events):
 
 
 def chat(**changes):
-    return OPENAI.read({**CHAT, **changes}, {})
+    return OPENAI.read({**CHAT, **changes}, Request(), Place())
 
 
 def message(headers=OLD, **changes):
-    return ANTHROPIC.read({**MESSAGE, **changes}, headers)
+    return ANTHROPIC.read({**MESSAGE, **changes}, Request(headers=headers), Place())
+
+
+def opening(dialect, answer=ANSWER, ask=ASK):
+    return dialect.voice(answer, ask).opening()
+
+
+def turn(dialect, answer, ask=ASK):
+    return dialect.voice(answer, ask).turn()
+
+
+def closing(dialect, answer=ANSWER, ask=ASK):
+    return dialect.voice(answer, ask).closing(Timing())
+
+
+def text(dialect, words, answer=ANSWER, ask=ASK):
+    return dialect.voice(answer, ask).delta(words, 1)
+
+
+def thought(dialect, words, answer, ask=ASK):
+    return dialect.voice(answer, ask).thought(words, 1)
+
+
+def whole(dialect, answer, thinking, words):
+    return json.loads(dialect.whole(answer, ASK, Spoken(thinking, words), Timing()))
+
+
+def facts(processing_ms, limits, now_s=0.0):
+    return Facts(request_id="req-9", processing_ms=processing_ms, now_s=now_s, limits=limits)
+
+
+def authorised(dialect, headers, key="sk"):
+    return dialect.authorised(Request(headers=headers), Keys(key=key))
 
 
 def without(body, key):
@@ -45,7 +92,7 @@ def without(body, key):
 
 
 def test_chat_stream_ends_with_finish_usage_and_done():
-    finish, usage, done = data(OPENAI.closing(ANSWER, ASK))
+    finish, usage, done = data(closing(OPENAI, ANSWER, ASK))
     assert finish["choices"] == [
         {"index": 0, "delta": {}, "logprobs": None, "finish_reason": "stop"}
     ]
@@ -63,44 +110,44 @@ def test_chat_stream_ends_with_finish_usage_and_done():
 
 
 def test_chat_without_usage_or_finish():
-    unasked = data(OPENAI.closing(ANSWER, replace(ASK, wants_usage=False)))
+    unasked = data(closing(OPENAI, ANSWER, replace(ASK, wants_usage=False)))
     assert len(unasked) == 2
     assert "usage" not in unasked[0]
-    assert data(OPENAI.closing(replace(ANSWER, finish=None, usage=None), ASK)) == ["[DONE]"]
+    assert data(closing(OPENAI, replace(ANSWER, finish=None, usage=None), ASK)) == ["[DONE]"]
 
 
 def test_chat_opens_with_a_role_and_no_text():
-    (role,) = data(OPENAI.opening(ANSWER, ASK))
+    (role,) = data(opening(OPENAI, ANSWER, ASK))
     assert role["choices"][0]["delta"] == {"role": "assistant", "content": ""}
     assert role["object"] == "chat.completion.chunk"
-    assert OPENAI.turn(THOUGHT, ASK) == ()
+    assert turn(OPENAI, THOUGHT, ASK) == ()
 
 
 @pytest.mark.parametrize("model", ["m", "\0", 'a"b', "é\ud800"])
 def test_chat_deltas_carry_any_text_for_any_model(model):
-    make = OPENAI.text_delta(replace(ANSWER, model=model), replace(ASK, pads=False))
-    (chunk,) = data([make(' dé"jà\n')])
+    (chunk,) = data(text(OPENAI, ' dé"jà\n', replace(ANSWER, model=model)))
     assert chunk["choices"][0]["delta"] == {"content": ' dé"jà\n'}
     assert chunk["model"] == model
     assert "obfuscation" not in chunk
-    thinking = OPENAI.reasoning_delta(replace(THOUGHT, reasoning_field="reasoning"), ASK)
-    assert data([thinking("hm")])[0]["choices"][0]["delta"] == {"reasoning": "hm"}
+    thinking = thought(OPENAI, "hm", replace(THOUGHT, reasoning_field="reasoning"))
+    assert data(thinking)[0]["choices"][0]["delta"] == {"reasoning": "hm"}
 
 
 def test_chat_padding_evens_sizes():
-    make = OPENAI.text_delta(ANSWER, replace(ASK, pads=True))
-    assert len({len(make(text).data) for text in ("a", "abc", "abcdefghijklmno")}) == 1
+    ask = replace(ASK, pads=True)
+    events = [text(OPENAI, words, ask=ask)[0] for words in ("a", "abc", "abcdefghijklmno")]
+    assert len({len(event.data) for event in events}) == 1
 
 
 def test_chat_whole_answer():
-    body = json.loads(OPENAI.whole(THOUGHT, "hm", "hello"))
+    body = whole(OPENAI, THOUGHT, "hm", "hello")
     (choice,) = body["choices"]
     assert body["object"] == "chat.completion"
     assert choice["message"]["content"] == "hello"
     assert choice["message"]["reasoning_content"] == "hm"
     assert choice["finish_reason"] == "stop"
     assert body["usage"]["total_tokens"] == 27
-    hidden = json.loads(OPENAI.whole(replace(ANSWER, usage=None), "hm", "hello"))
+    hidden = whole(OPENAI, replace(ANSWER, usage=None), "hm", "hello")
     assert "usage" not in hidden
     assert "reasoning_content" not in hidden["choices"][0]["message"]
 
@@ -152,7 +199,7 @@ def test_chat_read():
     ],
 )
 def test_chat_refuses(body, param):
-    refusal = OPENAI.read(body, {})
+    refusal = OPENAI.read(body, Request(), Place())
     assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.param) == (400, param)
     error = json.loads(OPENAI.refusal_body(refusal, "r"))["error"]
@@ -176,12 +223,12 @@ def test_chat_refuses(body, param):
 def test_chat_error_shape(refusal, kind, code):
     wanted = {"error": {"message": "m", "type": kind, "param": None, "code": code}}
     assert json.loads(OPENAI.refusal_body(refusal, "r")) == wanted
-    event = OPENAI.error_event(refusal, "r")
+    (event,) = OPENAI.error_event(refusal, "r", 0)
     assert (event.name, json.loads(event.data)) == (None, wanted)
 
 
 def test_chat_headers():
-    head = OPENAI.head("req-9", 12, {"requests": Allowance(60, 59, 1.0)}, 0.0)
+    head = OPENAI.head(facts(12, {"requests": Allowance(60, 59, 1.0)}))
     assert head["x-request-id"] == "req-9"
     assert head["openai-processing-ms"] == "12"
     assert head["x-ratelimit-limit-requests"] == "60"
@@ -208,12 +255,12 @@ def test_go_durations(seconds, text):
 
 @pytest.mark.parametrize("dialect", [OPENAI, ANTHROPIC])
 def test_keys(dialect):
-    assert dialect.authorised({"Authorization": "Bearer sk"}, "sk")
+    assert authorised(dialect, {"Authorization": "Bearer sk"})
     for headers in ({}, {"Authorization": "sk"}, {"Authorization": "Bearer sk2"}):
-        assert not dialect.authorised(headers, "sk")
-    assert ANTHROPIC.authorised({"x-api-key": "sk"}, "sk")
-    assert not OPENAI.authorised({"x-api-key": "sk"}, "sk")
-    assert not dialect.authorised({"Authorization": "Bearer \udce9"}, "sk")
+        assert not authorised(dialect, headers)
+    assert authorised(ANTHROPIC, {"x-api-key": "sk"})
+    assert not authorised(OPENAI, {"x-api-key": "sk"})
+    assert not authorised(dialect, {"Authorization": "Bearer \udce9"})
 
 
 def kinds(events):
@@ -223,13 +270,13 @@ def kinds(events):
 
 
 def test_message_stream_without_thought():
-    assert kinds(ANTHROPIC.opening(ANSWER, ASK)) == [
+    assert kinds(opening(ANTHROPIC, ANSWER, ASK)) == [
         ("message_start", None),
         ("content_block_start", 0),
         ("ping", None),
     ]
-    assert kinds([ANTHROPIC.text_delta(ANSWER, ASK)("a")]) == [("content_block_delta", 0)]
-    assert kinds(ANTHROPIC.closing(ANSWER, ASK)) == [
+    assert kinds(text(ANTHROPIC, "a")) == [("content_block_delta", 0)]
+    assert kinds(closing(ANTHROPIC, ANSWER, ASK)) == [
         ("content_block_stop", 0),
         ("message_delta", None),
         ("message_stop", None),
@@ -237,32 +284,32 @@ def test_message_stream_without_thought():
 
 
 def test_message_stream_with_thought():
-    opening = ANTHROPIC.opening(THOUGHT, ASK)
-    assert json.loads(opening[1].data)["content_block"]["type"] == "thinking"
-    delta = data([ANTHROPIC.reasoning_delta(THOUGHT, ASK)("hm")])[0]
+    opened = opening(ANTHROPIC, THOUGHT, ASK)
+    assert json.loads(opened[1].data)["content_block"]["type"] == "thinking"
+    delta = data(thought(ANTHROPIC, "hm", THOUGHT))[0]
     assert (delta["index"], delta["delta"]) == (0, {"type": "thinking_delta", "thinking": "hm"})
-    assert kinds(ANTHROPIC.turn(THOUGHT, ASK)) == [
+    assert kinds(turn(ANTHROPIC, THOUGHT, ASK)) == [
         ("content_block_delta", 0),
         ("content_block_stop", 0),
         ("content_block_start", 1),
     ]
-    text = data([ANTHROPIC.text_delta(THOUGHT, ASK)('é"')])[0]
-    assert (text["index"], text["delta"]) == (1, {"type": "text_delta", "text": 'é"'})
-    assert kinds(ANTHROPIC.closing(THOUGHT, ASK))[0] == ("content_block_stop", 1)
+    words = data(text(ANTHROPIC, 'é"', THOUGHT))[0]
+    assert (words["index"], words["delta"]) == (1, {"type": "text_delta", "text": 'é"'})
+    assert kinds(closing(ANTHROPIC, THOUGHT, ASK))[0] == ("content_block_stop", 1)
 
 
 def test_message_stream_that_ends_in_thought_or_says_nothing():
     only_thought = replace(THOUGHT, text_tokens=0, finish="length")
-    assert kinds(ANTHROPIC.turn(only_thought, ASK))[-1] == ("content_block_stop", 0)
-    closing = ANTHROPIC.closing(only_thought, ASK)
-    assert kinds(closing) == [("message_delta", None), ("message_stop", None)]
-    assert data(closing)[0]["delta"]["stop_reason"] == "max_tokens"
+    assert kinds(turn(ANTHROPIC, only_thought, ASK))[-1] == ("content_block_stop", 0)
+    closed = closing(ANTHROPIC, only_thought, ASK)
+    assert kinds(closed) == [("message_delta", None), ("message_stop", None)]
+    assert data(closed)[0]["delta"]["stop_reason"] == "max_tokens"
     nothing = replace(ANSWER, text_tokens=0)
-    assert kinds(ANTHROPIC.opening(nothing, ASK)) == [("message_start", None), ("ping", None)]
+    assert kinds(opening(ANTHROPIC, nothing, ASK)) == [("message_start", None), ("ping", None)]
 
 
 def test_message_usage_is_exclusive_and_cumulative():
-    start = data(ANTHROPIC.opening(ANSWER, ASK))[0]["message"]["usage"]
+    start = data(opening(ANTHROPIC, ANSWER, ASK))[0]["message"]["usage"]
     assert start["input_tokens"] == 20 - 8 - 6
     assert start["cache_read_input_tokens"] == 8
     assert start["cache_creation_input_tokens"] == 6
@@ -271,30 +318,33 @@ def test_message_usage_is_exclusive_and_cumulative():
         "ephemeral_1h_input_tokens": 2,
     }
     assert start["output_tokens"] == 1
-    last = data(ANTHROPIC.closing(ANSWER, ASK))[1]
+    last = data(closing(ANTHROPIC, ANSWER, ASK))[1]
     assert last["usage"]["output_tokens"] == 7
     assert last["usage"]["output_tokens_details"] == {"thinking_tokens": 3}
+    assert set(last["usage"]) == set(start) - {"cache_creation", "service_tier"} | {
+        "output_tokens_details"
+    }
     assert last["delta"] == {"stop_reason": "end_turn", "stop_sequence": None}
 
 
 def test_message_without_usage_or_finish():
     silent = replace(ANSWER, usage=None)
-    assert "usage" not in data(ANTHROPIC.opening(silent, ASK))[0]["message"]
-    assert "usage" not in data(ANTHROPIC.closing(silent, ASK))[1]
-    endless = data(ANTHROPIC.closing(replace(ANSWER, finish=None), ASK))
+    assert "usage" not in data(opening(ANTHROPIC, silent, ASK))[0]["message"]
+    assert "usage" not in data(closing(ANTHROPIC, silent, ASK))[1]
+    endless = data(closing(ANTHROPIC, replace(ANSWER, finish=None), ASK))
     assert endless[1]["delta"]["stop_reason"] is None
-    assert len(data(ANTHROPIC.closing(replace(silent, finish=None), ASK))) == 2
+    assert len(data(closing(ANTHROPIC, replace(silent, finish=None), ASK))) == 2
 
 
 def test_message_whole_answer():
-    body = json.loads(ANTHROPIC.whole(THOUGHT, "hm", "hello"))
+    body = whole(ANTHROPIC, THOUGHT, "hm", "hello")
     assert [block["type"] for block in body["content"]] == ["thinking", "text"]
     assert body["content"][0]["thinking"] == "hm"
     assert (body["stop_reason"], body["usage"]["output_tokens"]) == ("end_turn", 7)
-    omitted = json.loads(ANTHROPIC.whole(replace(THOUGHT, reasoning_field=None), "hm", ""))
+    omitted = whole(ANTHROPIC, replace(THOUGHT, shown=False), "hm", "")
     assert omitted["content"][0]["thinking"] == ""
     bare = replace(ANSWER, usage=None, finish=None, text_tokens=0)
-    empty = json.loads(ANTHROPIC.whole(bare, "", ""))
+    empty = whole(ANTHROPIC, bare, "", "")
     assert (empty["content"], empty["stop_reason"], "usage" in empty) == ([], None, False)
 
 
@@ -353,7 +403,7 @@ def test_message_read():
     ],
 )
 def test_message_refuses(headers, body, word):
-    refusal = ANTHROPIC.read(body, headers)
+    refusal = ANTHROPIC.read(body, Request(headers=headers), Place())
     assert isinstance(refusal, Refusal)
     assert refusal.status == 400
     assert word in refusal.message
@@ -374,14 +424,14 @@ def test_message_refuses(headers, body, word):
     ],
 )
 def test_message_error_types(status, kind):
-    event = ANTHROPIC.error_event(Refusal(status=status, message="m"), "r")
+    (event,) = ANTHROPIC.error_event(Refusal(status=status, message="m"), "r", 0)
     assert event.name == b"error"
     assert json.loads(event.data)["error"] == {"type": kind, "message": "m"}
 
 
 def test_message_headers():
     limits = {"requests": Allowance(60, 59, 1.0), "tokens": Allowance(9, 8, 0.0)}
-    head = ANTHROPIC.head("req-9", 12, limits, 1755780058.0)
+    head = ANTHROPIC.head(facts(12, limits, 1755780058.0))
     assert head["request-id"] == "req-9"
     assert head["x-envoy-upstream-service-time"] == "12"
     assert head["anthropic-ratelimit-requests-limit"] == "60"

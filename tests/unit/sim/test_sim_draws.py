@@ -201,3 +201,12 @@ def test_words_are_one_token_each_and_the_same_each_time():
     assert first == list(islice(words(run, 1), 30))
     assert first != list(islice(words(run, 2), 30))
     assert len("".join(first).split()) == 30
+
+
+def test_a_share_of_requests_calls_and_nothing_else_moves():
+    calling = behaviour_from_mapping({"profile": "hosted", "tool_calls": "30%"})
+    _, drawn = session(calling, n=4000)
+    _, plain = session(HOSTED, n=4000)
+    assert sum(d.calls for d in drawn) == pytest.approx(1200, abs=120)
+    assert not any(d.calls for d in plain)
+    assert [replace(d, calls=False) for d in drawn] == plain

@@ -4,10 +4,11 @@ from itertools import pairwise
 import pytest
 
 from lens_gate.sim.behaviour import behaviour_from_mapping
+from lens_gate.sim.dialect import Place, Request
+from lens_gate.sim.dialects.table import BY_NAME
 from lens_gate.sim.draws import draw, start_run
 from lens_gate.sim.planning import plan, weigh
-from lens_gate.sim.script import last_moment, writes
-from lens_gate.sim.server import DIALECTS
+from lens_gate.sim.script import schedule, writes
 
 PLAIN = {"ttft": {"fixed": "1s"}, "gap": {"fixed": "100ms"}, "output_tokens": {"fixed": 4}}
 BODY = {
@@ -22,8 +23,9 @@ VERSION = {"anthropic-version": "2023-06-01"}
 
 def script_of(changes=(), *, body=None, elapsed_s=0.0, memory=None, number=1):
     behaviour = behaviour_from_mapping({**PLAIN, **dict(changes)})
-    dialect = DIALECTS[behaviour.dialect]
-    ask = dialect.read(body or (BODY if behaviour.dialect == "openai" else MESSAGE), VERSION)
+    dialect = BY_NAME[behaviour.dialect]
+    usual = BODY if behaviour.dialect == "openai" else MESSAGE
+    ask = dialect.read(body or usual, Request(headers=VERSION), Place())
     run = start_run(behaviour, 7)
     prompt = weigh(ask, behaviour, {} if memory is None else memory, elapsed_s)
     return plan(
@@ -140,7 +142,7 @@ def test_an_end_strikes_after_its_chunks(kind, after):
     last = sent[-1]
     assert last.ends == (None if kind == "error_event" else "close")
     assert (last.missing > 0) == (kind == "truncated")
-    assert last_moment(script).what == last.what
+    assert schedule(script)[0].what == last.what
 
 
 def test_a_stall_before_a_cut_in_one_request():
@@ -228,7 +230,7 @@ def test_thinking_can_be_switched_off_by_the_request():
     hidden, counts = script_of(
         messages, body={**MESSAGE, "thinking": {"type": "adaptive", "display": "omitted"}}
     )
-    assert (counts.reasoning, hidden.answer.reasoning_field) == (3, None)
+    assert (counts.reasoning, hidden.answer.shown) == (3, False)
 
 
 def test_usage_full_missing_and_lying():
@@ -251,8 +253,9 @@ def test_a_cached_prompt_is_faster_and_says_so():
     memory = {}
     cold, counts = script_of(cache, body=long, memory=memory)
     assert (counts.cached, counts.prompt, cold.first_s) == (0, 64, 1.0)
+    assert (counts.written_short, cold.answer.usage.written_short) == (48, 0)
     behaviour = behaviour_from_mapping(cache)
-    ask = DIALECTS["openai"].read(long, {})
+    ask = BY_NAME["openai"].read(long, Request(), Place())
     from lens_gate.sim import prompt_cache
 
     prefixes = weigh(ask, behaviour, memory, 0.0).prefixes
