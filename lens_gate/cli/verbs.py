@@ -17,6 +17,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "benchmark": ("lens_gate.cli.benchmark", "Put a load on one target; print its numbers."),
     "compare": ("lens_gate.cli.compare", "Measure targets side by side, with intervals."),
     "providers": ("lens_gate.cli.providers", "List what a target can name."),
+    "calibrate": ("lens_gate.cli.calibrate", "Measure how well this machine measures."),
     "sim": ("lens_gate.cli.sim", "Serve a simulated provider."),
     "schema": ("lens_gate.cli.schema", "Print the JSON Schema of a file format."),
     "demo": ("lens_gate.cli.demo", "Watch a gate pass, fail and run out of money."),

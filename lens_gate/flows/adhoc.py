@@ -80,7 +80,7 @@ def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
     )
     run = measure_plan(
         plan,
-        header=new_header(plan, outside, commit=None, dirty=False),
+        header=new_header(plan, outside, commit=None, dirty=False, providers=providers),
         journal_path=order.output / RUN_FILE,
         providers=providers,
         keys=resolve_keys(policy, outside),
@@ -103,7 +103,8 @@ def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
         "name": SCENARIO,
         "budget": {
             "max_usd": format(order.max_usd, "f"),
-            "max_requests": (order.requests + order.warmup) * len(targets) * _most_steps(order),
+            # Twice, so that a request that must be sent again is no shorter run: money is the cap.
+            "max_requests": 2 * (order.requests + order.warmup) * len(targets) * _most_steps(order),
             "max_duration": f"{max(1, round(order.max_duration_s * 1000))}ms",
         },
         "baseline": {"compare": "none"},

@@ -47,13 +47,20 @@ def remarks(samples: Iterable[Sample]) -> tuple[str, ...]:
     How many answers have estimated token counts (with their typical length, which no table holds),
     none at all, or no inter-token latency because they are a single token or came at one moment.
     """
-    answered = [s for s in measured(samples) if s.failure is None]
+    samples = measured(samples)
+    answered = [s for s in samples if s.failure is None]
     found: list[str] = []
     guessed = [e["output_tokens"] for s in answered if "output_tokens" in (e := estimated(s))]
     if guessed:
         found.append(
             f"tokens of {_requests(len(guessed))} are estimated (about {describe(guessed).typ:.0f} "
             "a request): shown here, never judged"
+        )
+    again = sum(s.resent for s in samples)
+    if again:
+        found.append(
+            f"{_requests(again)} met an idle connection that the server had closed, and went over "
+            "a new one: the first sending is booked at its reservation, and is no part of the times"
         )
     missing = sum(s.usage is None for s in answered)
     if missing:

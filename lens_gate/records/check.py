@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 FloatArray: TypeAlias = NDArray[np.float64]
 BoolArray: TypeAlias = NDArray[np.bool_]
 
-CheckKind = Literal["typ", "mean", "p50", "p90", "p95", "p99", "max", "error_rate"]
+CheckKind = Literal["typ", "mean", "p50", "p90", "p95", "p99", "max", "error_rate", "shift"]
 VerdictName = Literal["fail", "no_data", "inconclusive", "new", "pass", "improved"]
 WORST_FIRST: tuple[VerdictName, ...] = (
     "fail",
@@ -30,12 +30,20 @@ class Arm:
     its pair: equal keys in two arms make a pair. ``censored`` marks values that are only a lower
     bound (a timeout's limit). ``errors`` counts requests that ended without a value; kind
     ``error_rate`` tests ``errors / (len(values) + errors)`` and looks at no value.
+
+    ``low`` and ``high`` say between what the true value lies, one for each value: events that share
+    a read and a client that reads late leave it open; ``errors_low`` and ``errors_high`` say so of
+    ``errors``. ``None``: exact.
     """
 
     values: ArrayLike
     pair: Sequence[Any] | None = None
     censored: ArrayLike | None = None
     errors: int = 0
+    low: ArrayLike | None = None
+    high: ArrayLike | None = None
+    errors_low: int | None = None
+    errors_high: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,8 @@ class Check:
     error budget that this look may use. ``better``: whether less or more of the metric is better.
     ``final``: this is the cell's last look (absolute checks pass only there).
     ``shown``: an absolute pass needs the bound, not only the estimate, within the limit.
+    Kind ``shift`` holds the head's location less that of its ``base`` against a ``limit``: the two
+    arms are no pairs, and no control (cold requests and warm ones of one run).
     ``unit`` and ``bad`` only word the reason: the unit of the values (``s tokens usd share``), and
     what a request that an ``error_rate`` counts as an error has done.
     """
@@ -81,6 +91,7 @@ class Verdict:
     ``p_worse`` is key 1 (unchanged would look like this), ``p_margin`` key 2, ``p_within`` the pass
     test; ``None`` where the check has none. ``reason`` is the deciding inequality in words.
     ``detectable`` is the smallest change that could have been shown, where inconclusive.
+    ``withheld``: inconclusive only because this client was late, or saw several events at once.
     """
 
     id: str
@@ -99,3 +110,4 @@ class Verdict:
     p_margin: float | None = None
     p_within: float | None = None
     detectable: float | None = None
+    withheld: bool = False

@@ -338,7 +338,10 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A whole policy. ``sha256`` is the hash of the file's bytes at the trust ref."""
+    """A whole policy. ``sha256`` is the hash of the file's bytes at the trust ref.
+
+    ``plugins`` are the third-party distributions whose rows it may use.
+    """
 
     name: str
     file: str
@@ -350,6 +353,7 @@ class Policy:
     allow_endpoints: tuple[AllowedEndpoint, ...]
     targets: Mapping[str, Target]
     scenarios: Mapping[str, Scenario]
+    plugins: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Literal
 
 from lens_gate.records.check import Verdict, VerdictName
+from lens_gate.records.load_report import ColdStart, LoadReport, Saturation, StepReport
 from lens_gate.records.policy import Change, Place
 from lens_gate.records.run import Spend
 
@@ -20,7 +21,7 @@ Outcome = Literal[
     "budget",
     "aborted",
 ]
-Unit = Literal["s", "tokens", "usd", "share", "tokens/s"]
+Unit = Literal["s", "tokens", "usd", "share", "tokens/s", "requests/s"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,12 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellReport:
-    """One cell: counts, statistics by metric, bins of TTFT and E2E for a text histogram."""
+    """One cell: counts, statistics by metric, bins of TTFT and E2E for a text histogram.
+
+    ``load`` is what the load came to, ``steps`` and ``saturation`` those of a sweep, ``cold`` its
+    cold starts. ``client_lag_p99_s`` is by how much this client read late (p99 over requests of the
+    latest read of each), ``clock`` what stamped the arrivals.
+    """
 
     scenario: str
     target: str
@@ -95,6 +101,12 @@ class CellReport:
     history: Mapping[str, tuple[float, ...]]
     merged_share: float
     notes: tuple[str, ...]
+    load: LoadReport | None = None
+    steps: tuple[StepReport, ...] = ()
+    saturation: Saturation | None = None
+    cold: ColdStart | None = None
+    client_lag_p99_s: float | None = None
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

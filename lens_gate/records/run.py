@@ -60,7 +60,12 @@ class CellEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """The last line of a journal. A journal without one was killed: there is no verdict."""
+    """The last line of a journal. A journal without one was killed: there is no verdict.
+
+    ``lag_p99_s`` is the lateness of the event loop; ``client_lag_p99_s`` that of the reads (the
+    latest one of each request), ``None`` where no request knows it. ``merged_share``: of the output
+    events, how many shared a read with an earlier one. ``clock``: what stamped the arrivals.
+    """
 
     reason: EndReason
     detail: str
@@ -68,6 +73,9 @@ class RunEnd:
     spend: Spend
     cells: tuple[CellEnd, ...]
     lag_p99_s: float | None
+    client_lag_p99_s: float | None = None
+    merged_share: float = 0.0
+    clock: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

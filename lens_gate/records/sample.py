@@ -25,7 +25,9 @@ class Marks:
     order; ``merged`` counts those that shared a read with an earlier one, whose true arrival is
     only known to lie between two reads. ``first_since`` and ``last_since`` bound the first visible
     and the last output: the earliest moment at which that event can have arrived (the read before
-    it, where its own read carried several events; else its own time). ``lag`` is the most by which
+    it, where its own read carried several events; else its own time); ``byte_since`` and
+    ``output_since`` do so for the first byte and the first output of any kind. ``blur`` is the most
+    by which the arrival of an output is uncertain, in nanoseconds. ``lag`` is the most by which
     this client read late what had already arrived, in nanoseconds.
     """
 
@@ -47,6 +49,9 @@ class Marks:
     merged: int = 0
     first_since: int | None = None
     last_since: int | None = None
+    byte_since: int | None = None
+    output_since: int | None = None
+    blur: int = 0
     lag: int | None = None
     due: int | None = None
     reused: bool = False
@@ -63,7 +68,8 @@ class Sample:
     ``limit_s`` is the timeout that ended it, where one did: latency metrics are censored there.
     ``waited_s`` is the time between its attempts, ``held_s`` the time for which the rate limiter
     kept it back before the first. ``server`` is what the server says of its own time. ``step`` is
-    the index of the sweep's step that it belongs to.
+    the index of the sweep's step that it belongs to. ``resent`` is 1 where the server had closed
+    the idle connection and the request was sent again over a new one, whose times these are.
     Phase ``cut``: our own end of the run (a cap, a signal) broke it off; it costs, and counts in
     no statistic.
     """
@@ -91,6 +97,7 @@ class Sample:
     held_s: float = 0.0
     server: ServerTimes | None = None
     step: int | None = None
+    resent: int = 0
 
     @property
     def cell(self) -> str:

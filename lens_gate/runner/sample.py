@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lens_gate.metrics.ledger import Refusal
@@ -12,6 +12,7 @@ from lens_gate.records.exchange import ChatRequest, Failure
 from lens_gate.records.policy import Prompt, Scenario
 from lens_gate.records.sample import Marks, Phase, Sample
 from lens_gate.runner.attempt import Attempt, attempt
+from lens_gate.runner.relaxed import MOST
 from lens_gate.runner.till import NOTHING, Kept, Till
 from lens_gate.runner.wire import Wire
 
@@ -23,7 +24,10 @@ _BACKOFF_CEILING_S = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A request to be: its place in the run, and what it asks. ``ready_ns``: its slot was free."""
+    """A request to be: its place in the run, and what it asks.
+
+    ``ready_ns``: its slot was free, or it was due. ``fresh``: over a connection of its own.
+    """
 
     seq: int
     scenario: Scenario
@@ -31,6 +35,7 @@ class Job:
     phase: Phase
     prompt: Prompt
     ready_ns: int
+    fresh: bool = False
 
     def reservation(self) -> Decimal:
         """The most that one attempt can cost."""
@@ -61,7 +66,7 @@ async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHI
     reservation and the sample says ``cut``.
     """
     amount = job.reservation()
-    request = job.wire.request(job.scenario, job.prompt)
+    request = job.wire.request(job.scenario, job.prompt, job.seq)
     tries = _Tries(amount)
     while True:
         try:
@@ -75,7 +80,17 @@ async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHI
             # A bug of ours: it reaches the user as one, but no reservation stays open behind it.
             till.settle(job.wire.target.key, amount, None)
             raise
-        tries.add(till.settle(job.wire.target.key, amount, last.bill_usd), last.cost_usd)
+        settled = till.settle(job.wire.target.key, amount, last.bill_usd)
+        if _unheard(last) and not tries.resent:
+            # The server had closed the idle connection before this request came: nobody read it.
+            # It is sent once more, over a new connection; the first sending stays booked.
+            tries.settled += settled
+            if not isinstance(till.reserve(job.wire.target.key, amount, keep), Refusal):
+                tries.resent += 1
+                job = replace(job, fresh=True)
+                continue
+            settled = Decimal(0)
+        tries.add(settled, last.cost_usd)
         wait_s = _retry_wait(last, tries.count, job.wire.target.retries, clock.chance)
         if wait_s is None:
             return _sample(job, last, tries)
@@ -101,7 +116,7 @@ async def _held_attempt(
     held_s = await limiter.hold(tokens, now_ns=clock.now_ns, sleep=clock.sleep)
     tries.on_wire = True
     ready_ns = clock.now_ns() - clock.origin_ns
-    if tries.count == 0:
+    if tries.count == 0 and not tries.resent:
         tries.held_s = held_s
         ready_ns = job.ready_ns + round(held_s * 1e9)
     limits, retry_after_s = None, None
@@ -112,6 +127,7 @@ async def _held_attempt(
             reserved=tries.reservation,
             ready_ns=ready_ns,
             origin_ns=clock.origin_ns,
+            fresh=job.fresh,
             sharing=job.scenario.load.concurrency if job.scenario.load.pattern == "closed" else 1,
         )
         limits = last.rate_limits
@@ -129,6 +145,7 @@ class _Tries:
         self.waited_s = 0.0
         self.held_s = 0.0
         self.on_wire = False
+        self.resent = 0
         self.reservation = reservation
         self.settled = Decimal(0)
         self.cost: Decimal | None = Decimal(0)
@@ -139,11 +156,20 @@ class _Tries:
         self.cost = None if cost is None or self.cost is None else self.cost + cost
 
 
+def _unheard(last: Attempt) -> bool:
+    """Whether a kept connection broke before a byte of an answer came."""
+    marks = last.marks
+    lost = last.failure is not None and last.failure.status == "connection"
+    return lost and marks.reused and marks.first_byte is None
+
+
 def _retry_wait(
     last: Attempt, count: int, retries: int, chance: Callable[[], float]
 ) -> float | None:
     """Seconds until the next attempt, or ``None`` where there is none."""
     failure = last.failure
+    if last.again and count <= MOST:
+        return 0.0
     if failure is None or not failure.retryable or count > retries:
         return None
     if failure.retry_after_s is not None:
@@ -165,6 +191,7 @@ def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False)
         attempts=tries.count,
         waited_s=tries.waited_s,
         held_s=tries.held_s,
+        resent=tries.resent,
         marks=last.marks if last else Marks(ready=job.ready_ns),
         failure=cut_failure if cut else last.failure if last else None,
         limit_s=last.limit_s if last else None,
