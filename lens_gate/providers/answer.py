@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
-from lens_gate.providers.failures import clean, http_failure, malformed
+from lens_gate.providers.failures import clean, http_failure, malformed, timeout_code
 from lens_gate.providers.interface import Provider
 from lens_gate.records.exchange import (
     EventKind,
@@ -44,11 +44,13 @@ class DecodedStream:
     ``first_event`` is the first event or comment of any kind. ``output_ns`` has one entry for each
     event that carried output (reasoning, text or a tool call); ``merged`` counts those that shared
     a read with an earlier one. ``first_since`` and ``last_since`` are the earliest moments at which
-    the first visible and the last output can have arrived. ``usage`` is the last word on each
-    count; ``usage_final`` says that it came with or after the end of the output, so that a bill may
-    rest on it. ``output_chars`` counts visible text. ``saw_end``: the protocol's end marker. ``events`` counts events, comments
-    among them. ``server`` is what the server says of its own time. All but the times and
-    ``merged`` are the same at whatever read boundaries.
+    the first visible and the last output can have arrived, ``output_since`` that for the first
+    output of any kind; ``blur`` is the most by which the time of an output is uncertain. ``usage``
+    is the last word on each count; ``usage_final`` says that it came with or after the end of the
+    output, so that a bill may rest on it. ``output_chars`` counts visible text. ``saw_end``: the
+    protocol's end marker. ``events`` counts events, comments among them. ``server`` is what the
+    server says of its own time. All but the times and ``merged`` are the same at whatever read
+    boundaries.
 
     An answer that was not streamed has no times and no outputs, only what it said.
     """
@@ -62,6 +64,8 @@ class DecodedStream:
     merged: int = 0
     first_since: int | None = None
     last_since: int | None = None
+    output_since: int | None = None
+    blur: int = 0
     output_chars: int = 0
     usage: Usage | None = None
     usage_final: bool = False
@@ -110,7 +114,9 @@ def collect(
         before = read.since_ns
         if before is None:
             before = reads[index - 1].at_ns if index else read.at_ns
-        tally.add(events, read.at_ns, before)
+        # The last event of a read came with its last bytes, unless these belong to another one.
+        exact = getattr(decoder, "at_boundary", True)
+        tally.add(events, read.at_ns, before, exact=exact)
     return tally.result()
 
 
@@ -122,7 +128,7 @@ def _whole(
         raise ValueError(f"{provider.name} only streams")
     decoder = provider.whole(head)
     tally = _Tally(said)
-    tally.add([*decoder.feed(body), *decoder.close()], 0, 0)
+    tally.add([*decoder.feed(body), *decoder.close()], 0, 0, exact=True)
     return replace(
         tally.result(),
         first_event=None,
@@ -134,6 +140,8 @@ def _whole(
         merged=0,
         first_since=None,
         last_since=None,
+        output_since=None,
+        blur=0,
     )
 
 
@@ -213,6 +221,7 @@ def _broken(ended: Ended, detail: str, head: ResponseHead | None) -> Failure:
         status=status,
         detail=clean(detail) or words,
         http_status=head.status if head else None,
+        code=timeout_code(detail) if status == "timeout" else None,
         # Before the answer began the server may never have seen the request.
         retryable=status == "connection" and head is None,
     )
@@ -230,6 +239,8 @@ class _Tally:
         self._output_ns: list[int] = []
         self._first_since: int | None = None
         self._last_since: int | None = None
+        self._output_since: int | None = None
+        self._blur = 0
         self._server = server
         self._merged = self._chars = self._events = 0
         self._usage: Usage | None = None
@@ -240,8 +251,8 @@ class _Tally:
         self._failure: Failure | None = None
         self._saw_end = False
 
-    def add(self, events: Sequence[StreamEvent], at_ns: int, since_ns: int) -> None:
-        """Count the events of one read: the last of them came at ``at_ns``, none before since."""
+    def add(self, events: Sequence[StreamEvent], at_ns: int, since_ns: int, *, exact: bool) -> None:
+        """Count the events of one read: none came before since, the last (exact) at ``at_ns``."""
         before = len(self._output_ns)
         last = self._events + sum(not event.joined for event in events)
         counted = False
@@ -252,8 +263,12 @@ class _Tally:
             self._first.setdefault("event", at_ns)
             self._first.setdefault(event.kind, at_ns)
             if event.kind in _OUTPUT:
-                since = at_ns if self._events == last else min(since_ns, at_ns)
+                alone = exact and self._events == last
+                since = at_ns if alone else min(since_ns, at_ns)
                 self._last_since = since
+                self._blur = max(self._blur, at_ns - since)
+                if self._output_since is None:
+                    self._output_since = since
                 if event.kind != "reasoning" and self._first_since is None:
                     self._first_since = since
                 if not counted:
@@ -287,6 +302,8 @@ class _Tally:
             merged=self._merged,
             first_since=self._first_since,
             last_since=self._last_since,
+            output_since=self._output_since,
+            blur=self._blur,
             output_chars=self._chars,
             usage=self._usage,
             usage_final=self._usage is not None and (self._usage_final or self._saw_end),
@@ -311,6 +328,7 @@ def merge_usage(old: Usage | None, new: Usage) -> Usage:
         cache_write=new.cache_write or old.cache_write,
         reasoning=_newer(new.reasoning, old.reasoning),
         input_audio=_newer(new.input_audio, old.input_audio),
+        input_image=_newer(new.input_image, old.input_image),
         output_audio=_newer(new.output_audio, old.output_audio),
         charges={**old.charges, **new.charges},
         cost_usd=old.cost_usd if new.cost_usd is None else new.cost_usd,

@@ -1,14 +1,17 @@
 """Anthropic Messages.
 
-The API version is the header ``anthropic-version``, so a target sets another one under ``headers``.
-The default is the newest, in which sampling parameters are gone: sending one is refused there.
+Two versions of the API are live; a target names another than the newest by ``api_version``. In the
+newest, sampling parameters are gone: sending one is refused. The same body and the same events come
+through other doors (AWS), so encoder and reader are open to them.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from lens_gate.providers import failures
-from lens_gate.providers.fields import Announcer, count, mapping, name, text
+from lens_gate.providers.conversation import arguments, media_type, system_texts, turns
+from lens_gate.providers.fields import Announcer, count, items, mapping, name, text
 from lens_gate.providers.interface import Decoder, Watch
 from lens_gate.providers.outgoing import post
 from lens_gate.providers.stream import (
@@ -17,6 +20,7 @@ from lens_gate.providers.stream import (
     error_event,
     stream_decoder,
     stream_watch,
+    whole_decoder,
 )
 from lens_gate.records.exchange import (
     AuthScheme,
@@ -30,6 +34,7 @@ from lens_gate.records.exchange import (
     Usage,
 )
 from lens_gate.records.json_types import Json
+from lens_gate.records.policy import Image, Message
 
 VERSION_HEADER = "anthropic-version"
 DEFAULT_VERSION = "2026-10-21"
@@ -37,17 +42,19 @@ DEFAULT_VERSION = "2026-10-21"
 SAMPLING_VERSION = "2023-06-01"
 SAMPLING_PARAMS: Final = frozenset({"temperature", "top_k", "top_p"})
 PARAMS: Final = SAMPLING_PARAMS | {
+    "cache_control",
     "metadata",
     "output_config",
     "service_tier",
     "speed",
     "stop_sequences",
     "thinking",
+    "tool_choice",
 }
 RESERVED: Final = frozenset(
-    {"max_tokens", "max_output_tokens", "messages", "model", "n", "stream", "system"}
+    {"max_tokens", "max_output_tokens", "messages", "model", "n", "stream", "system", "tools"}
 )
-_SYSTEM_ROLES = frozenset({"system", "developer"})
+_DATE = re.compile(r"(?:bedrock-|vertex-)?\d{4}-\d\d-\d\d", re.ASCII)
 _BLOCK_TEXT: Final[Mapping[str, EventKind]] = {"text": "text", "thinking": "reasoning"}
 # Field of a delta that holds output, by the delta's type.
 _DELTAS: Final[Mapping[str, tuple[str, EventKind]]] = {
@@ -56,6 +63,8 @@ _DELTAS: Final[Mapping[str, tuple[str, EventKind]]] = {
     "input_json_delta": ("partial_json", "tool"),
 }
 _INPUT_FIELDS = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
+# Where the flat counts hold what is billed apart from tokens.
+_CHARGE, _REQUESTS = "charge ", "_requests"
 _WRITE_FIELDS: Final = {"5m": "ephemeral_5m_input_tokens", "1h": "ephemeral_1h_input_tokens"}
 
 
@@ -63,45 +72,83 @@ def encoder(*, auth: AuthScheme) -> Callable[[ChatRequest, Endpoint], HttpReques
     """The encoder for ``/v1/messages``; ``auth`` is how the key is carried."""
 
     def encode(request: ChatRequest, endpoint: Endpoint) -> HttpRequest:
-        # The system prompt is no message here, so system messages of a prompt move there.
-        system = [] if request.system is None else [request.system]
-        system += [m.content for m in request.messages if m.role in _SYSTEM_ROLES]
-        messages: list[Json] = [
-            {"role": message.role, "content": message.content}
-            for message in request.messages
-            if message.role not in _SYSTEM_ROLES
-        ]
-        body: dict[str, Json] = {
-            **{key: value for key, value in request.params.items() if key not in RESERVED},
-            "model": request.model,
-            "messages": messages,
-            "max_tokens": request.max_output_tokens,
-            "stream": True,
-        }
-        if system:
-            body["system"] = "\n\n".join(system)
+        fields: dict[str, Json] = {"model": request.model, "stream": request.stream}
         # Both spellings of the base URL are common.
         base = endpoint.base_url.removesuffix("/v1")
-        defaults = {VERSION_HEADER: DEFAULT_VERSION}
-        return post(f"{base}/v1/messages", body, endpoint, auth=auth, defaults=defaults)
+        return post(
+            f"{base}/v1/messages",
+            {**message_body(request), **fields},
+            endpoint,
+            auth=auth,
+            defaults={VERSION_HEADER: endpoint.api_version or DEFAULT_VERSION},
+            accept="text/event-stream" if request.stream else "application/json",
+        )
 
     return encode
 
 
-def refuse(params: Mapping[str, Json], headers: Mapping[str, str]) -> Mapping[str, tuple[str, str]]:
-    """Sampling parameters, where the version that these headers ask for has none."""
-    asked = (value for key, value in headers.items() if key.lower() == VERSION_HEADER)
-    version = next(asked, DEFAULT_VERSION)
-    if version <= SAMPLING_VERSION:
+def message_body(request: ChatRequest) -> dict[str, Json]:
+    """What the body says of the question itself: all but model, version and streaming."""
+    body: dict[str, Json] = {
+        **{key: value for key, value in request.params.items() if key not in RESERVED},
+        "messages": [
+            {"role": "user" if turn.ours else "assistant", "content": _content(turn.blocks)}
+            for turn in turns(request.messages, _blocks)
+        ],
+        "max_tokens": request.max_output_tokens,
+    }
+    # The system prompt is no message here, so system messages of a prompt move there.
+    system = system_texts(request)
+    if system:
+        body["system"] = "\n\n".join(system)
+    if request.tools:
+        body["tools"] = [
+            {"name": tool.name, "description": tool.description, "input_schema": tool.parameters}
+            for tool in request.tools
+        ]
+    return body
+
+
+def unfit(params: Mapping[str, Json], endpoint: Endpoint) -> Mapping[str, tuple[str, str]]:
+    """A version that is named twice or is none, and sampling parameters where it has none."""
+    asked = [value for key, value in endpoint.headers.items() if key.lower() == VERSION_HEADER]
+    given = endpoint.api_version
+    found = dict(unfit_version(endpoint))
+    if given is not None and asked and asked[0] != given:
+        reason = f"api_version is {given!r}, and the header {VERSION_HEADER} says {asked[0]!r}"
+        found["api_version"] = (reason, "remove the header: api_version is enough")
+    version = next(iter(asked), given or DEFAULT_VERSION)
+    return {**found, **unfit_sampling(params, version, called=VERSION_HEADER)}
+
+
+def unfit_version(endpoint: Endpoint) -> Mapping[str, tuple[str, str]]:
+    """A version that is no date."""
+    given = endpoint.api_version
+    if given is None or _DATE.fullmatch(given):
         return {}
-    reason = f"{VERSION_HEADER} {version} takes no sampling parameters"
-    remedy = f"leave it out, or set headers: {{{VERSION_HEADER}: {SAMPLING_VERSION!r}}}"
+    remedy = f"versions are dates: {DEFAULT_VERSION}, {SAMPLING_VERSION}"
+    return {"api_version": (f"{given!r} is no version of this API", remedy)}
+
+
+def unfit_sampling(
+    params: Mapping[str, Json], version: str, *, called: str
+) -> Mapping[str, tuple[str, str]]:
+    """The sampling parameters among these, where this version of the API has none."""
+    if version.removeprefix("bedrock-") <= SAMPLING_VERSION:
+        return {}
+    reason = f"{called} {version} takes no sampling parameters"
+    remedy = f"leave it out, or set api_version: {SAMPLING_VERSION!r}"
     return {name: (reason, remedy) for name in params if name in SAMPLING_PARAMS}
 
 
 def decoder(head: ResponseHead) -> Decoder:
     """Reads the events of a streamed message."""
     return stream_decoder(_DIALECT, head)
+
+
+def whole(head: ResponseHead) -> Decoder:
+    """Reads a message that came in one piece."""
+    return whole_decoder(Events, head)
 
 
 def watch(head: ResponseHead) -> Watch:
@@ -114,8 +161,11 @@ def failure(head: ResponseHead, body: bytes) -> Failure:
     return failures.http_failure(head, body, silent_429_is_quota=True)
 
 
-class _Events:
-    """Reads one event after the other; keeps the counts so far, which later events correct."""
+class Events:
+    """Reads one event after the other; keeps the counts so far, which later events correct.
+
+    Called with an event's name and its object, it gives what they say.
+    """
 
     def __init__(self, http_status: int) -> None:
         self._http_status = http_status
@@ -123,6 +173,7 @@ class _Events:
         self._counts: dict[str, int] = {}
 
     def __call__(self, event: str, value: Mapping[str, object]) -> list[StreamEvent]:
+        """What one event says; nothing where it counts for nothing."""
         kind = text(value.get("type")) or event
         if kind == "error" or value.get("error"):
             told = value.get("error") or value
@@ -138,8 +189,14 @@ class _Events:
             reason = mapping(value.get("delta")).get("stop_reason")
             return self._account(None, reason, value.get("usage"), final=True)
         if kind == "message":
+            said = [
+                e for block in items(value.get("content")) for e in _whole_block(mapping(block))
+            ]
             reason = value.get("stop_reason")
-            return self._account(value.get("model"), reason, value.get("usage"), final=True)
+            return [
+                *said,
+                *self._account(value.get("model"), reason, value.get("usage"), final=True),
+            ]
         return [END] if kind == "message_stop" else []
 
     def _account(
@@ -159,7 +216,8 @@ class _Events:
             self._counts.pop("output_tokens", None)
         if self._counts and (final or self._counts != before):
             events.append(StreamEvent(kind="usage", usage=_usage(self._counts)))
-        return events
+        ended = failures.refused_end(finish, self._http_status)
+        return events if ended is None else [*events, error_event(ended)]
 
 
 def _delta(delta: Mapping[str, object]) -> list[StreamEvent]:
@@ -181,6 +239,13 @@ def _block(block: Mapping[str, object]) -> list[StreamEvent]:
     return [StreamEvent(kind=_BLOCK_TEXT[kind], text=told if kind == "text" else "")]
 
 
+def _whole_block(block: Mapping[str, object]) -> list[StreamEvent]:
+    """What a complete block says."""
+    if text(block.get("type")).endswith("tool_use"):
+        return [StreamEvent(kind="tool")]
+    return _block(block)
+
+
 def _counts(usage: Mapping[str, object]) -> dict[str, int]:
     """The counts of a usage object in one flat mapping; what was not reported is not there."""
     details = mapping(usage.get("output_tokens_details"))
@@ -189,7 +254,21 @@ def _counts(usage: Mapping[str, object]) -> dict[str, int]:
         field: mapping(usage.get("cache_creation")).get(field) for field in _WRITE_FIELDS.values()
     }
     flat["thinking_tokens"] = details.get("thinking_tokens")
-    return {field: n for field, value in flat.items() if (n := count(value)) is not None}
+    for field, value in mapping(usage.get("server_tool_use")).items():
+        if field.endswith(_REQUESTS):
+            flat[_CHARGE + field.removesuffix(_REQUESTS)] = value
+    counts = {field: n for field, value in flat.items() if (n := count(value)) is not None}
+    return counts | _beside(items(usage.get("iterations")))
+
+
+def _beside(iterations: Sequence[object]) -> dict[str, int]:
+    """Iterations that are billed besides the totals of the message, counted by their kind.
+
+    The totals hold the ``message`` iterations alone: not the compaction of a context that grew too
+    long, nor the calls of another model (an advisor, a fallback).
+    """
+    kinds = [text(mapping(iteration).get("type")) for iteration in iterations]
+    return {_CHARGE + kind[:40]: kinds.count(kind) for kind in kinds if kind not in ("", "message")}
 
 
 def _usage(counts: Mapping[str, int]) -> Usage:
@@ -203,6 +282,11 @@ def _usage(counts: Mapping[str, int]) -> Usage:
         cache_read=counts.get("cache_read_input_tokens"),
         cache_write=_written(counts),
         reasoning=counts.get("thinking_tokens"),
+        charges={
+            field.removeprefix(_CHARGE): n
+            for field, n in counts.items()
+            if n and field.startswith(_CHARGE)
+        },
     )
 
 
@@ -216,8 +300,41 @@ def _written(counts: Mapping[str, int]) -> dict[str, int]:
     return {**parts, "default": rest} if rest > 0 else {"default": total}
 
 
+def _blocks(message: Message) -> Sequence[Json]:
+    """The blocks of one message."""
+    if message.role == "tool":
+        answer: Json = {
+            "type": "tool_result",
+            "tool_use_id": message.tool_call_id,
+            "content": message.content,
+        }
+        return [answer]
+    blocks: list[Json] = [{"type": "image", "source": _source(image)} for image in message.images]
+    # An empty text is no block that the server would take beside others.
+    if message.content or not (blocks or message.tool_calls):
+        blocks.append({"type": "text", "text": message.content})
+    blocks += [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments(call)}
+        for call in message.tool_calls
+    ]
+    return blocks
+
+
+def _source(image: Image) -> Json:
+    if image.base64 is None:
+        return {"type": "url", "url": image.url}
+    return {"type": "base64", "media_type": media_type(image), "data": image.base64}
+
+
+def _content(blocks: Sequence[Json]) -> Json:
+    """The blocks, or the text where there is no more to a turn than that."""
+    first = blocks[0]
+    plain = len(blocks) == 1 and isinstance(first, dict) and first.get("type") == "text"
+    return first["text"] if plain and isinstance(first, dict) else blocks
+
+
 _DIALECT: Final = Dialect(
-    reader=_Events,
+    reader=Events,
     names=frozenset(
         {
             "",

@@ -8,9 +8,10 @@ message says. Sources: the vendors' SDKs and specifications, as of November 2026
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
+from lens_gate.providers.error_details import error_details
 from lens_gate.providers.retry_after import retry_after
 from lens_gate.records.exchange import Failure, ResponseHead, Status
 
@@ -53,6 +54,26 @@ _NAMED: Final[Mapping[str, Status]] = {
     "internal_error": "server_error",
     "internal_server_error": "server_error",
     "timeout_error": "server_error",
+    # Google
+    "api_key_invalid": "auth",
+    "unavailable": "overloaded",
+    "internal": "server_error",
+    "deadline_exceeded": "server_error",
+    # AWS
+    "servicequotaexceededexception": "quota",
+    "accessdeniedexception": "auth",
+    "expiredtokenexception": "auth",
+    "incompletesignatureexception": "auth",
+    "invalidsignatureexception": "auth",
+    "missingauthenticationtokenexception": "auth",
+    "unrecognizedclientexception": "auth",
+    "resourcenotfoundexception": "not_found",
+    "modelnotreadyexception": "overloaded",
+    "serviceunavailableexception": "overloaded",
+    "internalserverexception": "server_error",
+    "modelerrorexception": "server_error",
+    "modelstreamerrorexception": "server_error",
+    "modeltimeoutexception": "server_error",
 }
 # Names that servers use for anything: they decide only where no status does.
 _VAGUE: Final[Mapping[str, Status]] = {
@@ -60,6 +81,9 @@ _VAGUE: Final[Mapping[str, Status]] = {
     "invalid_argument": "bad_request",
     "badrequesterror": "bad_request",
     "validation": "bad_request",
+    "validationexception": "bad_request",
+    "failed_precondition": "bad_request",
+    "out_of_range": "bad_request",
 }
 _NUMBERED: Final[Mapping[int, Status]] = {
     401: "auth",
@@ -77,26 +101,65 @@ _NUMBERED: Final[Mapping[int, Status]] = {
     529: "overloaded",
 }
 _RETRYABLE_NUMBERS = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+# Passing troubles, whatever status they come with.
+_RETRYABLE_NAMES = frozenset({"modelnotreadyexception", "modelstreamerrorexception"})
 _RETRYABLE_STATUSES: frozenset[Status] = frozenset({"rate_limited", "overloaded", "server_error"})
 _CONTEXT = re.compile(
     r"maximum context length|context (?:length|window|size|limit)|prompt is too long"
-    r"|inputs?`? tokens \+|too many (?:input )?tokens",
+    r"|inputs?`? tokens \+|too many (?:input )?tokens|input is too long"
+    r"|input token count\b.{0,40}\bexceeds",
     re.IGNORECASE,
 )
 _FILTERED = re.compile(r"content (?:filtering|management) policy", re.IGNORECASE)
+# A quota of a whole day is not worth waiting for (Bedrock says so in the message alone).
+_DAILY = re.compile(r"^too many \w+ per day\b", re.IGNORECASE)
 _SAYING = ("message", "Message", "msg", "error", "errors", "detail")
 _TITLE = re.compile(r"<title[^<>]*>([^<]*)</title>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
+# Finish reasons that make an answer none (Anthropic, Google, AWS).
+_ENDS: Final[Mapping[str, Status]] = {
+    "refusal": "content_filter",
+    "safety": "content_filter",
+    "recitation": "content_filter",
+    "language": "content_filter",
+    "blocklist": "content_filter",
+    "prohibited_content": "content_filter",
+    "spii": "content_filter",
+    "image_safety": "content_filter",
+    "image_prohibited_content": "content_filter",
+    "image_recitation": "content_filter",
+    "model_armor": "content_filter",
+    "guardrail_intervened": "content_filter",
+    "content_filtered": "content_filter",
+    "malformed_function_call": "malformed",
+    "malformed_response": "malformed",
+    "malformed_model_output": "malformed",
+    "malformed_tool_use": "malformed",
+    # A further request would have to fetch the rest.
+    "continuation": "truncated",
+}
+# How transport words the four limits, and what we call them.
+_LIMITS: Final[Mapping[str, str]] = {
+    "no connection": "connect",
+    "no byte of a response": "first_byte",
+    "the stream was silent": "between_chunks",
+    "the response was not complete": "total",
+}
 _DIGITS = re.compile(r"[0-9]{3}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorText:
-    """An error as its server worded it: message, names from the most to the least specific."""
+    """An error as its server worded it: message, names from the most to the least specific.
+
+    ``delay_s`` is the wait that its body asks for; ``daily``: the quota of a whole day is used up.
+    """
 
     message: str
     names: tuple[str, ...] = ()
     number: int | None = None
+    delay_s: float | None = None
+    daily: bool = False
 
 
 def clean(text: str, limit: int = DETAIL_CHARS) -> str:
@@ -115,12 +178,16 @@ def http_failure(head: ResponseHead, body: bytes, *, silent_429_is_quota: bool =
         silent_429_is_quota: a 429 without a delay is a spend cap (Anthropic), not a rate limit.
     """
     error = error_text(body)
+    named = _type_name(head.headers.get("x-amzn-errortype", ""))
+    if named:
+        error = replace(error, names=(named, *error.names))
     status = _status(error, head.status)
     asked = head.headers.get("x-should-retry", "").strip().lower()
     delay = retry_after(head.headers)
+    delay = error.delay_s if delay is None else delay
     if silent_429_is_quota and head.status == 429 and delay is None and asked != "true":
         status = "quota"
-    by_rule = head.status in _RETRYABLE_NUMBERS
+    by_rule = head.status in _RETRYABLE_NUMBERS or _is_passing(error)
     retryable = by_rule if asked not in ("true", "false") else asked == "true"
     return Failure(
         status=status,
@@ -144,8 +211,18 @@ def stream_failure(error: object, http_status: int) -> Failure:
         detail=clean(text.message) or "an error event without a message",
         http_status=http_status,
         code=_code(text),
+        retry_after_s=text.delay_s,
         retryable=transient and status in _RETRYABLE_STATUSES,
     )
+
+
+def refused_end(reason: str | None, http_status: int) -> Failure | None:
+    """The failure that an answer with this finish reason is: a filter or a fault ended it."""
+    status = _ENDS.get((reason or "").lower())
+    if status is None:
+        return None
+    detail = f"the answer ended with {clean(reason or '', 80)!r}"
+    return Failure(status=status, detail=detail, http_status=http_status, code=reason)
 
 
 def malformed(detail: str, http_status: int) -> Failure:
@@ -163,9 +240,25 @@ def error_text(body: bytes) -> ErrorText:
     return _error_text(value, depth=0)
 
 
+def timeout_code(detail: str) -> str | None:
+    """Which limit ran out, of transport's words: connect, first_byte, between_chunks or total."""
+    return next((code for start, code in _LIMITS.items() if detail.startswith(start)), None)
+
+
+def _is_passing(error: ErrorText) -> bool:
+    return any(name.lower() in _RETRYABLE_NAMES for name in error.names)
+
+
+def _type_name(text: str) -> str:
+    """AWS's name of an error, of ``com.amazon#ThrottlingException:http://...`` or less."""
+    return text.partition(":")[0].rpartition("#")[2].strip()
+
+
 def _status(error: ErrorText, http_status: int) -> Status:
     names = [name.lower() for name in error.names]
     named = next((_NAMED[name] for name in names if name in _NAMED), None)
+    if named == "rate_limited" and (error.daily or _DAILY.search(error.message)):
+        return "quota"
     if named is not None:
         return named
     number = http_status if http_status >= 300 else error.number or 0
@@ -204,22 +297,30 @@ def _error_object(value: Mapping[str, object], depth: int) -> ErrorText:
     """The error in ``{"error": ...}``, ``{"detail": ...}``, ``{"message": ...}`` and their kin."""
     names = tuple(
         name
-        for key in ("code", "status", "type", "error_type", "__type")
+        for key in ("code", "status", "type", "error_type")
         if isinstance(name := value.get(key), str) and not _DIGITS.fullmatch(name)
         if name and name != "error"
     )
+    aws = value.get("__type")
+    if isinstance(aws, str) and _type_name(aws):
+        names = (*names, _type_name(aws))
+    details = error_details(value.get("details"))
+    names = details.names + names
     numbers = map(_number, map(value.get, ("code", "status_code", "http_status_code", "status")))
     number = next((n for n in numbers if n is not None), None)
     inner = value.get("error")
     if not (inner and isinstance(inner, Mapping)):
         inner = next((said for key in _SAYING if (said := value.get(key))), None)
     if inner is None:
-        return ErrorText(message=", ".join(names) or _as_text(value), names=names, number=number)
-    found = _error_text(inner, depth + 1)
+        found = ErrorText(message=", ".join(names) or _as_text(value))
+    else:
+        found = _error_text(inner, depth + 1)
     return ErrorText(
         message=found.message + _upstream(value),
         names=found.names + names,
         number=number if found.number is None else found.number,
+        delay_s=details.delay_s if found.delay_s is None else found.delay_s,
+        daily=details.daily or found.daily,
     )
 
 

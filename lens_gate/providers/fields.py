@@ -13,7 +13,8 @@ from lens_gate.records.exchange import StreamEvent
 
 _EMPTY: Final[Mapping[str, object]] = {}
 _NAME_CHARS = 200
-# More tokens, or dollars, than any request has: beyond it a figure is noise that would break sums.
+# More tokens, dollars or seconds than any request has: beyond it a figure is noise that would break
+# sums.
 _MOST = 10**12
 # And fewer dollars, above none, than anything costs: written out it would be hundreds of digits.
 _LEAST_DOLLARS = 1e-15
@@ -56,6 +57,13 @@ def dollars(value: object) -> Decimal | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MOST:
         return None
     return Decimal(str(value)) if value == 0 or value >= _LEAST_DOLLARS else None
+
+
+def seconds(value: object, unit_s: float = 1.0) -> float | None:
+    """A duration that came in this unit, in seconds."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return value * unit_s if 0 <= value <= _MOST / unit_s else None
 
 
 class Announcer:

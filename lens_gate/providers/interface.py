@@ -22,7 +22,11 @@ TargetKind = Literal["hosted", "self-hosted", "simulated"]
 
 
 class Decoder(Protocol):
-    """Turns the bytes of one response body into events, whatever the chunk boundaries."""
+    """Turns the bytes of one response body into events, whatever the chunk boundaries.
+
+    It may have a property ``at_boundary``: whether no event is under way. Without one every event
+    that ends a read is taken to have come with the read's last bytes.
+    """
 
     def feed(self, data: bytes) -> Sequence[StreamEvent]:
         """The events that these bytes complete, in order."""
@@ -55,6 +59,15 @@ def refuse_nothing(
     return {}
 
 
+Unfit = Callable[[Mapping[str, Json], Endpoint], Mapping[str, tuple[str, str]]]
+
+
+def fits_anywhere(params: Mapping[str, Json], endpoint: Endpoint) -> Mapping[str, tuple[str, str]]:
+    """The ``unfit`` of a protocol that asks nothing of the place that it speaks to."""
+    del params, endpoint
+    return {}
+
+
 def never_relax(request: HttpRequest, head: ResponseHead, body: bytes) -> None:
     """The ``relax`` of a protocol whose servers take every option that it sends."""
     del request, head, body
@@ -81,7 +94,10 @@ class Provider:
     ``request_usd`` is a charge for each request that the protocol knows of.
     ``reserved`` are fields of the request that the protocol sets itself. ``refuse`` names known
     parameters that these settings (parameters, extra headers) exclude, each with the reason and
-    the remedy. ``notes`` are for people: what to know before using the row, by subject.
+    the remedy; ``unfit`` does the same for a place (version, project, region, credentials), by the
+    name of the parameter or of the target's key. ``regional`` gives the base URL of a region, where
+    each has its own; ``default_base_url`` is then the one for no region. ``notes`` are for people:
+    what to know before using the row, by subject.
 
     ``media_type`` is what a stream's content type must be. ``whole`` decodes an answer that was not
     asked to be streamed (its events come from ``close``); ``None``: the protocol only streams.
@@ -108,6 +124,8 @@ class Provider:
     notes: Mapping[str, str] | None = None
     reserved: frozenset[str] = frozenset()
     refuse: Refuse = refuse_nothing
+    unfit: Unfit = fits_anywhere
+    regional: Callable[[str], str] | None = None
     media_type: str = "text/event-stream"
     whole: Callable[[ResponseHead], Decoder] | None = None
     server_times: Callable[[ResponseHead], ServerTimes | None] = no_server_times

@@ -1,4 +1,4 @@
-"""How long a server asks us to wait."""
+"""How long a server asks us to wait, in every format in which it may say so."""
 
 import math
 import re
@@ -11,6 +11,18 @@ _DATE = re.compile(
 )
 # Longer than anyone waits, and short enough to be written down and read back.
 _ABSURD_S = 1e12
+# Of a Go duration; `ms` is tried before `m`.
+_STEP = re.compile(r"(\d{1,12}(?:\.\d{1,12})?)(ms|us|µs|ns|d|h|m|s)", re.ASCII)
+_SECONDS = {
+    "d": 86_400.0,
+    "h": 3600.0,
+    "m": 60.0,
+    "s": 1.0,
+    "ms": 1e-3,
+    "us": 1e-6,
+    "µs": 1e-6,
+    "ns": 1e-9,
+}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -28,8 +40,22 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     seconds = _number(text.partition(",")[0])
     if seconds is not None:
         return seconds
-    then, now = _http_date(text), _http_date(headers.get("date", ""))
+    then, now = http_date(text), http_date(headers.get("date", ""))
     return None if then is None or now is None else max(0.0, then - now)
+
+
+def go_duration(text: str) -> float | None:
+    """Seconds of a Go duration (``1m30.5s``, ``12ms``) or of a plain number."""
+    text = text.strip().lower()
+    plain = _number(text)
+    if plain is not None:
+        return plain
+    total, at = 0.0, 0
+    for step in _STEP.finditer(text):
+        if step.start() != at:
+            return None
+        total, at = total + float(step[1]) * _SECONDS[step[2]], step.end()
+    return min(total, _ABSURD_S) if at and at == len(text) else None
 
 
 def _number(text: str) -> float | None:
@@ -38,7 +64,7 @@ def _number(text: str) -> float | None:
     return min(value, _ABSURD_S) if math.isfinite(value) else None
 
 
-def _http_date(text: str) -> float | None:
+def http_date(text: str) -> float | None:
     """Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7: IMF-fixdate or the RFC 850 form)."""
     match = _DATE.search(text)
     if match is None or match[2].lower() not in _MONTHS:

@@ -18,11 +18,12 @@ Reader = Callable[[str, Mapping[str, object]], Sequence[StreamEvent]]
 
 OTHER: Final = StreamEvent(kind="other")
 END: Final = StreamEvent(kind="end")
-_NO_JSON: Final = object()
+NO_JSON: Final = object()
 _DONE = b"[DONE]"
 _BLANK_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 _ERROR_KEYS = ("error", "errors", "detail", "message")
-_ANSWER_KEYS = ("choices", "content", "output")
+_ANSWER_KEYS = ("candidates", "choices", "content", "output")
+_USAGE_FOLLOWS: Final = frozenset({"malformed", "content_filter"})
 _IN_ONE_PIECE = "the server sent its answer in one piece although a stream was asked for"
 
 
@@ -60,6 +61,54 @@ def error_event(failure: Failure) -> StreamEvent:
     return StreamEvent(kind="error", failure=failure)
 
 
+def is_last(event: StreamEvent) -> bool:
+    """Whether a stream says nothing more after this event.
+
+    An event that can't be read is a failure, and so is an answer that a filter ended: usage may
+    still follow either.
+    """
+    if event.kind == "error" and event.failure is not None:
+        return event.failure.status not in _USAGE_FOLLOWS
+    return event.kind == "end"
+
+
+def joined(events: Sequence[StreamEvent]) -> list[StreamEvent]:
+    """What one event of the protocol says: all but the first belong to it."""
+    return [*events[:1], *(replace(event, joined=True) for event in events[1:])]
+
+
+def whole_decoder(reader: Callable[[int], Reader], head: ResponseHead) -> Decoder:
+    """A decoder for an answer in one piece: one JSON object, or an error."""
+    return _WholeDecoder(reader(head.status), head.status)
+
+
+class _WholeDecoder:
+    def __init__(self, reader: Reader, http_status: int) -> None:
+        self._reader = reader
+        self._http_status = http_status
+        self._body = bytearray()
+
+    def feed(self, data: bytes) -> Sequence[StreamEvent]:
+        self._body += data
+        return []
+
+    def close(self) -> Sequence[StreamEvent]:
+        body = bytes(self._body)
+        self._body.clear()
+        if not body.strip():
+            return []
+        value = parse_json(body)
+        if value is NO_JSON:
+            return [error_event(malformed("an answer that is no JSON", self._http_status))]
+        if not isinstance(value, dict):
+            return [error_event(stream_failure(value, self._http_status))]
+        return joined(self._reader("", value) or [error_event(self._no_answer(body))])
+
+    def _no_answer(self, body: bytes) -> Failure:
+        start = body[:200].decode("utf-8", "replace")
+        return malformed(f"a JSON body that is no answer: {start}", self._http_status)
+
+
 class _StreamDecoder:
     def __init__(self, dialect: Dialect, http_status: int) -> None:
         self._dialect = dialect
@@ -67,6 +116,11 @@ class _StreamDecoder:
         self._splitter = Splitter()
         self._reader = dialect.reader(http_status)
         self._over = False
+
+    @property
+    def at_boundary(self) -> bool:
+        """Whether no event is under way."""
+        return self._splitter.at_boundary
 
     def feed(self, data: bytes) -> Sequence[StreamEvent]:
         return self._events(self._splitter.feed(data))
@@ -82,9 +136,8 @@ class _StreamDecoder:
             if self._over:
                 break
             read = _read(frame, self._dialect, self._reader, self._http_status)
-            self._over = any(map(_is_last, read))
-            events += read[:1]
-            events += [replace(event, joined=True) for event in read[1:]]
+            self._over = any(map(is_last, read))
+            events += joined(read)
         return events
 
 
@@ -114,21 +167,11 @@ class _StreamWatch:
             self._splitter = Splitter(sniff=False)
         reader = self._dialect.reader(self._http_status)
         for frame in self._splitter.feed(data):
-            if any(map(_is_last, _read(frame, self._dialect, reader, self._http_status))):
+            if any(map(is_last, _read(frame, self._dialect, reader, self._http_status))):
                 return True
         if self._splitter.at_boundary:
             self._splitter, self._tail = None, b""
         return False
-
-
-def _is_last(event: StreamEvent) -> bool:
-    """Whether a stream says nothing more after this event.
-
-    An event that cannot be read is a failure, but usage may still follow it.
-    """
-    if event.kind == "error" and event.failure is not None:
-        return event.failure.status != "malformed"
-    return event.kind == "end"
 
 
 def _read(
@@ -143,15 +186,15 @@ def _read(
         return _whole_body(frame.data, reader, http_status)
     if frame.data.startswith(_DONE):
         return [END]
-    value = _parse(frame.data)
-    if value is _NO_JSON and not frame.complete:
+    value = parse_json(frame.data)
+    if value is NO_JSON and not frame.complete:
         return []
     if isinstance(value, Mapping) and (frame.event != "error" or value.get("error")):
         return reader(frame.event, value) or [OTHER]
     if frame.event == "error":
-        error = value if value is not _NO_JSON else frame.data.decode("utf-8", "replace")
+        error = value if value is not NO_JSON else frame.data.decode("utf-8", "replace")
         return [error_event(stream_failure(error, http_status))]
-    if value is _NO_JSON and frame.event in dialect.names and frame.data.strip():
+    if value is NO_JSON and frame.event in dialect.names and frame.data.strip():
         return [error_event(malformed("an event that is no JSON", http_status))]
     if isinstance(value, Sequence) and any(_has_error(item) for item in value):
         return [error_event(stream_failure(value, http_status))]
@@ -160,8 +203,8 @@ def _read(
 
 def _whole_body(data: bytes, reader: Reader, http_status: int) -> Sequence[StreamEvent]:
     """A JSON body where a stream was asked for: an error, or a whole answer at once."""
-    value = _parse(data)
-    if value is _NO_JSON:
+    value = parse_json(data)
+    if value is NO_JSON:
         return [error_event(malformed("a body that is neither a stream nor JSON", http_status))]
     known: Sequence[StreamEvent] = ()
     first = value[0] if isinstance(value, Sequence) and value else value
@@ -181,9 +224,9 @@ def _has_error(value: object) -> bool:
     return isinstance(value, Mapping) and bool(value.get("error"))
 
 
-def _parse(data: bytes) -> object:
-    """The JSON value, or ``_NO_JSON``. Decoded first: ``json.loads`` would guess at UTF-16."""
+def parse_json(data: bytes) -> object:
+    """The JSON value, or ``NO_JSON``. Decoded first: ``json.loads`` would guess at UTF-16."""
     try:
         return json.loads(data.decode())
     except (ValueError, RecursionError):
-        return _NO_JSON
+        return NO_JSON

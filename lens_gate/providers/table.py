@@ -1,88 +1,46 @@
 """The providers: one visible table, one row each."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Final
 
 from lens_gate.errors import LensError
-from lens_gate.providers import anthropic, openai_chat
+from lens_gate.providers import (
+    anthropic,
+    azure,
+    bedrock,
+    bedrock_invoke,
+    cloud_rows,
+    flavors,
+    gemini,
+    ollama,
+    openai_chat,
+    openai_request,
+    openai_responses,
+    openai_rows,
+    rate_limits,
+)
 from lens_gate.providers.interface import Provider
+from lens_gate.providers.openai_usage import head_times
 from lens_gate.providers.outgoing import STREAM_HEADERS, bound_input
+from lens_gate.providers.relax import relax
+from lens_gate.records.exchange import AuthScheme, ChatRequest, Endpoint, HttpRequest
 from lens_gate.records.json_types import Json
 
-_OPENAI: Final = Provider(
-    name="openai",
-    title="OpenAI (Chat Completions)",
-    kind="hosted",
-    default_base_url="https://api.openai.com/v1",
-    key_env="OPENAI_API_KEY",
-    needs_key=True,
-    price_provider="openai",
-    params=openai_chat.PARAMS,
-    encode=openai_chat.encoder(
-        limit_field="max_completion_tokens", obfuscation=False, auth="bearer"
-    ),
-    decoder=openai_chat.decoder,
-    watch=openai_chat.watch,
-    failure=openai_chat.failure,
-    bound_input=bound_input,
-    reserved=openai_chat.RESERVED,
-    notes={
-        "reasoning": "never streamed: it is time before the first text, and part of output_tokens",
-        "cache": "automatic from 1024 prompt tokens",
-    },
-)
+Encode = Callable[[ChatRequest, Endpoint], HttpRequest]
 
-_ANTHROPIC: Final = Provider(
-    name="anthropic",
-    title="Anthropic (Messages)",
-    kind="hosted",
-    default_base_url="https://api.anthropic.com",
-    key_env="ANTHROPIC_API_KEY",
-    needs_key=True,
-    price_provider="anthropic",
-    params=anthropic.PARAMS,
-    encode=anthropic.encoder(auth="x-api-key"),
-    decoder=anthropic.decoder,
-    watch=anthropic.watch,
-    failure=anthropic.failure,
-    bound_input=bound_input,
-    reserved=anthropic.RESERVED,
-    refuse=anthropic.refuse,
-    notes={
-        "version": (
-            f"{anthropic.DEFAULT_VERSION}; another one by headers: "
-            f"{{{anthropic.VERSION_HEADER}: ...}}; sampling parameters need "
-            f"{anthropic.SAMPLING_VERSION}"
-        ),
-        "thinking": "its default depends on the model: set params.thinking in a benchmark",
-        "cache": "opt-in: without cache_control nothing is cached",
-    },
-)
 
-_OPENAI_COMPATIBLE: Final = Provider(
-    name="openai-compatible",
-    title="Any server with OpenAI's Chat Completions",
-    kind="self-hosted",
-    default_base_url=None,
-    key_env=None,
-    needs_key=False,
-    price_provider=None,
-    params=None,
-    encode=openai_chat.encoder(limit_field="max_tokens", obfuscation=None, auth="bearer"),
-    decoder=openai_chat.decoder,
-    watch=openai_chat.watch,
-    failure=openai_chat.failure,
-    bound_input=bound_input,
-    reserved=openai_chat.RESERVED,
-    notes={
-        "base_url": "required, with the /v1 that most servers have; the key is optional",
-        "price": "required: no table knows this server",
-        "params": "any name goes to the server as it is",
-    },
-)
+def _no_auth(endpoint: Endpoint) -> AuthScheme:
+    del endpoint
+    return "none"
+
+
+def _unsigned(encode: Encode) -> Encode:
+    """The encoder for a server that takes no key."""
+    return lambda request, endpoint: encode(request, replace(endpoint, credentials="none"))
+
 
 _SIMULATED: Final = Provider(
     name="simulated",
@@ -93,30 +51,70 @@ _SIMULATED: Final = Provider(
     needs_key=False,
     price_provider=None,
     params=None,
-    encode=openai_chat.encoder(limit_field="max_completion_tokens", obfuscation=False, auth="none"),
+    encode=openai_request.encoder(openai_request.OPENAI, auth=_no_auth),
     decoder=openai_chat.decoder,
+    whole=openai_chat.whole,
     watch=openai_chat.watch,
     failure=openai_chat.failure,
     bound_input=bound_input,
-    reserved=openai_chat.RESERVED,
-    notes={"dialect": "simulate.dialect: openai (default) or anthropic"},
+    reserved=openai_request.RESERVED,
+    server_times=head_times,
+    rate_limits=rate_limits.read,
+    relax=relax,
+    credentials=("none",),
+    features=openai_rows.FEATURES,
+    notes={
+        "dialect": "simulate.dialect: one of the protocols, openai where none is named",
+        "flavor": "simulate.flavor: one of the servers behind openai-compatible",
+    },
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = {
-    row.name: row for row in (_OPENAI, _ANTHROPIC, _OPENAI_COMPATIBLE, _SIMULATED)
+    row.name: row
+    for row in (
+        openai_rows.OPENAI,
+        openai_rows.OPENAI_RESPONSES,
+        openai_rows.AZURE,
+        openai_rows.AZURE_RESPONSES,
+        openai_rows.OPENAI_COMPATIBLE,
+        openai_rows.OLLAMA,
+        cloud_rows.ANTHROPIC,
+        cloud_rows.GEMINI,
+        cloud_rows.VERTEX,
+        cloud_rows.BEDROCK,
+        cloud_rows.BEDROCK_INVOKE,
+        _SIMULATED,
+    )
 }
+
+
+def _spoken(row: Provider, encode: Encode) -> Provider:
+    """The simulated row speaking the protocol of another one."""
+    return replace(
+        _SIMULATED,
+        encode=encode,
+        decoder=row.decoder,
+        whole=row.whole,
+        watch=row.watch,
+        failure=row.failure,
+        reserved=row.reserved,
+        media_type=row.media_type,
+        server_times=row.server_times,
+        rate_limits=row.rate_limits,
+        features=row.features,
+    )
+
 
 # The protocols that the simulator speaks, as the simulated row speaks them.
 DIALECTS: Final[Mapping[str, Provider]] = {
     "openai": _SIMULATED,
-    "anthropic": replace(
-        _SIMULATED,
-        encode=anthropic.encoder(auth="none"),
-        decoder=anthropic.decoder,
-        watch=anthropic.watch,
-        failure=anthropic.failure,
-        reserved=anthropic.RESERVED,
-    ),
+    "responses": _spoken(openai_rows.OPENAI_RESPONSES, openai_responses.encoder(_no_auth)),
+    "azure": _spoken(openai_rows.AZURE, _unsigned(azure.encode_chat)),
+    "ollama": _spoken(openai_rows.OLLAMA, ollama.encoder(_no_auth)),
+    "anthropic": _spoken(cloud_rows.ANTHROPIC, anthropic.encoder(auth="none")),
+    "gemini": _spoken(cloud_rows.GEMINI, _unsigned(gemini.encode_studio)),
+    "bedrock": _spoken(cloud_rows.BEDROCK, _unsigned(bedrock.encode)),
+    "bedrock-invoke": _spoken(cloud_rows.BEDROCK_INVOKE, _unsigned(bedrock_invoke.encode)),
 }
 
 
@@ -129,31 +127,72 @@ class ParamProblem:
     hint: str
 
 
-def wire(provider_name: str, simulate: Mapping[str, Json] | None) -> Provider:
-    """The row of this name; for ``simulated`` with the protocol of ``simulate.dialect``.
+def wire(
+    provider_name: str,
+    simulate: Mapping[str, Json] | None,
+    flavor: str | None = None,
+    rows: Mapping[str, Provider] = PROVIDERS,
+) -> Provider:
+    """The row of this name, as it is in effect; ``rows`` are the table with its plug-ins.
+
+    For a ``flavor`` it is the row with that server's kind, address, key, price and words; for
+    ``simulated`` it has the protocol of ``simulate.dialect`` and the words of ``simulate.flavor``.
 
     Raises:
-        LensError: there is no such provider or dialect.
+        LensError: there is no such provider, dialect or flavor.
     """
-    row = PROVIDERS.get(provider_name)
+    row = rows.get(provider_name)
     if row is None:
-        raise LensError(f"unknown provider {provider_name!r}", _suggest(provider_name, PROVIDERS))
-    if row.kind != "simulated":
+        raise LensError(f"unknown provider {provider_name!r}", _suggest(provider_name, rows))
+    if row.kind == "simulated":
+        return _simulated(simulate or {})
+    if flavor is None:
         return row
-    dialect = str((simulate or {}).get("dialect", "openai"))
+    if not row.flavors:
+        raise LensError(f"{provider_name} has no flavors", "remove flavor")
+    if flavor not in row.flavors:
+        raise LensError(f"unknown flavor {flavor!r}", _suggest(flavor, row.flavors))
+    # What a plug-in calls a flavor is told to its encoder, and to nobody else.
+    return flavors.flavored(row, flavor) if row.name in PROVIDERS else row
+
+
+def _simulated(simulate: Mapping[str, Json]) -> Provider:
+    dialect, flavor = str(simulate.get("dialect", "openai")), str(simulate.get("flavor", ""))
     if dialect not in DIALECTS:
         raise LensError(f"unknown dialect {dialect!r}", _suggest(dialect, DIALECTS))
-    return DIALECTS[dialect]
+    row = DIALECTS[dialect]
+    if dialect != "openai" or flavor not in flavors.FLAVORS:
+        return row
+    return replace(row, encode=flavors.encoder(_no_auth, flavor))
+
+
+def base_url(provider: Provider, region: str | None) -> str | None:
+    """Where ``provider`` is found in this region; ``None`` where a target must say it."""
+    if region is not None and provider.regional is not None:
+        return provider.regional(region)
+    return provider.default_base_url
 
 
 def param_problems(
-    provider: Provider, params: Mapping[str, Json], headers: Mapping[str, str]
+    provider: Provider,
+    params: Mapping[str, Json],
+    headers: Mapping[str, str],
+    endpoint: Endpoint | None = None,
 ) -> tuple[ParamProblem, ...]:
-    """What ``provider`` would not take of a target's ``params`` and ``headers``."""
-    problems = [_param_problem(provider, name, value) for name, value in params.items()]
+    """What ``provider`` would not take of a target's ``params``, ``headers`` and other settings.
+
+    ``endpoint`` is the place that the target names, as far as it is known; without it only what
+    ``params`` and ``headers`` say counts.
+    """
+    url = provider.default_base_url or "not known"
+    place = endpoint or Endpoint(base_url=url, region=None, headers=headers)
+    told = {**provider.unfit(params, place), **provider.refuse(params, headers)}
+    problems = [
+        _param_problem(provider, name, value) for name, value in params.items() if name not in told
+    ]
     problems += [
         ParamProblem(name=name, message=message, hint=hint)
-        for name, (message, hint) in provider.refuse(params, headers).items()
+        for name, (message, hint) in told.items()
     ]
     fixed = {name.lower() for name in STREAM_HEADERS}
     problems += [
@@ -173,7 +212,7 @@ def _param_problem(provider: Provider, name: str, value: Json) -> ParamProblem |
         return ParamProblem(
             name=name,
             message=f"{name!r} is set by the protocol",
-            hint="model, prompts and max_output_tokens have keys of their own",
+            hint="model, prompts, tools and max_output_tokens have keys of their own",
         )
     if provider.params is not None and name not in provider.params:
         return ParamProblem(

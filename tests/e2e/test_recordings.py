@@ -24,6 +24,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 DEFAULT = PROJECT.parent / "shared" / "fixtures"
 RECORDINGS = Path(os.environ.get("LENS_GATE_RECORDINGS") or DEFAULT)
 CHAT = re.compile(r"/chat/completions(#stream)?$")
+RESPONSES = re.compile(r"/responses(/[^?]*)?(\?|$)")
 MESSAGES = re.compile(r"/v1/messages(\?|$)")
 
 
@@ -38,6 +39,8 @@ class Recording:
     def protocol(self) -> str | None:
         if CHAT.search(self.url):
             return "openai-compatible"
+        if RESPONSES.search(self.url):
+            return "openai-responses"
         return "anthropic" if MESSAGES.search(self.url) else None
 
     def __str__(self) -> str:
@@ -137,6 +140,40 @@ def naive_chat(body: bytes) -> Said:
     return said
 
 
+# What the model itself writes of a call, hosted tools' among them.
+CALLING = ("function_call_arguments", "mcp_call_arguments", "code_interpreter_call_code")
+
+
+def naive_responses(body: bytes) -> Said:
+    said = Said()
+    for _, event in payloads(body):
+        kind, delta = event["type"].removeprefix("response."), event.get("delta") or ""
+        text = delta if kind in ("output_text.delta", "refusal.delta") else ""
+        thought = bool(delta) and kind.startswith("reasoning_") and kind.endswith("text.delta")
+        tool = bool(delta) and kind.removesuffix(".delta") in CALLING
+        item = event.get("item") or {}
+        tool = tool or (kind == "output_item.added" and item["type"] == "function_call")
+        said.text += text
+        said.reasoning += thought
+        said.tools += tool
+        said.outputs += bool(text or thought or tool)
+        response = event.get("response") or {}
+        said.model = response.get("model") or said.model
+        if kind in ("completed", "incomplete"):
+            details = response.get("incomplete_details") or {}
+            said.finish = details.get("reason") or kind
+            said.tier = response.get("service_tier")
+            usage = response["usage"]
+            said.usage = {
+                "input_total": usage["input_tokens"],
+                "output_total": usage["output_tokens"],
+                "cache_read": usage["input_tokens_details"]["cached_tokens"],
+                "reasoning": usage["output_tokens_details"]["reasoning_tokens"],
+                "cost_usd": None,
+            }
+    return said
+
+
 def naive_messages(body: bytes) -> Said:
     said = Said()
     counts: dict = {}
@@ -170,7 +207,11 @@ def naive_messages(body: bytes) -> Said:
     return said
 
 
-NAIVE = {"openai-compatible": naive_chat, "anthropic": naive_messages}
+NAIVE = {
+    "openai-compatible": naive_chat,
+    "openai-responses": naive_responses,
+    "anthropic": naive_messages,
+}
 
 
 # --- ours against it ----------------------------------------------------------------------------
@@ -233,6 +274,20 @@ def test_a_stream_says_what_its_bytes_say(recording, way):
         assert decoded.usage_final
 
 
+GROQ = [r for r in STREAMS if "api.groq.com" in r.url and b'"total_time"' in r.body]
+
+
+@pytest.mark.parametrize("recording", GROQ, ids=str)
+def test_groq_tells_its_own_times_in_seconds(recording):
+    numbers = dict(re.findall(r'"(\w+_time)":([0-9.]+)', recording.body.decode()))
+    said = {name: float(number) for name, number in numbers.items()}
+    reads = [Read(end=len(recording.body), at_ns=0)]
+    server = collect(PROVIDERS[recording.protocol], HEAD, recording.body, reads).server
+    assert (server.source, server.queue_s) == ("usage", said["queue_time"])
+    assert server.ttft_s == said["queue_time"] + said["prompt_time"]
+    assert server.generation_s == said["completion_time"]
+
+
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("recording", STREAMS, ids=str)
 def test_the_watch_stops_a_recording_at_its_last_word_and_no_earlier(recording, way):
@@ -268,7 +323,7 @@ def test_the_recordings_hold_what_this_test_is_about():
     """So that an empty or a moved folder can't pass for a good one."""
     spoken = [NAIVE[r.protocol](r.body) for r in STREAMS]
     assert len(STREAMS) >= 40
-    assert {r.protocol for r in STREAMS} == {"openai-compatible", "anthropic"}
+    assert {r.protocol for r in STREAMS} == NAIVE.keys()
     assert sum(bool(s.text) for s in spoken) > 10
     assert sum(bool(s.reasoning) for s in spoken) > 5
     assert sum(bool(s.tools) for s in spoken) > 5

@@ -12,6 +12,7 @@ from lens_gate.providers.table import PROVIDERS
 from lens_gate.runner import attempt as attempt_module
 from lens_gate.runner import cell as cell_module
 from lens_gate.runner import measure as measure_module
+from lens_gate.runner import sample as sample_module
 from lens_gate.runner import simulated
 from lens_gate.runner.flight import Flight
 from lens_gate.runner.journal import read_run
@@ -172,19 +173,27 @@ def test_a_bug_in_flight_surfaces_when_it_is_broken_off(bench):
     assert recorded == [sample]
 
 
-def test_a_request_cut_while_it_waits_for_its_retry_is_kept_as_it_was(bench, till):
+def test_a_request_cut_while_it_waits_for_its_retry_is_kept_as_it_was(bench, till, monkeypatch):
     policy = bench.policy(
         targets__one={"provider": "simulated", "model": "sim", "retries": 2},
-        scenarios__chat__load={"pattern": "closed", "concurrency": 2},
+        scenarios__chat__load={"pattern": "closed", "concurrency": 1},
     )
-    # Nobody waits these 50 seconds: all others have ended when the run is told to stop.
-    fault = {"kind": "status", "status": 503, "at": [5], "retry_after": "50"}
+    # Nobody waits these 50 seconds: it is the last request, and the run is told to stop meanwhile.
+    fault = {"kind": "status", "status": 503, "at": [14], "retry_after": "50"}
+    interrupts, real = [], sample_module._retry_wait
 
-    def stop(progress, interrupt):
-        if progress.done == 13:
-            interrupt.set()
+    def waits(*arguments):
+        found = real(*arguments)
+        if found is not None:
+            interrupts[0].set()
+        return found
 
-    outcome = bench.run(bench.plan(policy), bench.behave(faults=[fault]), on_progress=stop)
+    monkeypatch.setattr(sample_module, "_retry_wait", waits)
+
+    def look(progress, interrupt):
+        interrupts.append(interrupt)
+
+    outcome = bench.run(bench.plan(policy), bench.behave(faults=[fault]), on_progress=look)
     (cut,) = [s for s in outcome.run.samples if s.phase == "cut"]
     assert (cut.attempts, cut.http_status, cut.waited_s) == (1, 503, 0)
     assert cut.marks.done is not None
@@ -219,7 +228,7 @@ def starting(monkeypatch):
 
     def start(program=None, behaviour=None, python=sys.executable):
         if program is not None:
-            monkeypatch.setattr(simulated, "argv_for", lambda *, seed: [python, "-c", program])
+            monkeypatch.setattr(simulated, "argv_for", lambda **_: [python, "-c", program])
         processes = []
         real = asyncio.create_subprocess_exec
 

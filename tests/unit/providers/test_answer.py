@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,10 +9,11 @@ from lens_gate.providers.answer import (
     collect,
     judge_answer,
     judge_exchange,
+    merge_server_times,
     merge_usage,
 )
 from lens_gate.providers.table import PROVIDERS
-from lens_gate.records.exchange import Failure, Read, ResponseHead, Usage
+from lens_gate.records.exchange import Failure, Read, ResponseHead, ServerTimes, Usage
 
 OPENAI, ANTHROPIC = PROVIDERS["openai"], PROVIDERS["anthropic"]
 SSE = {"content-type": "text/event-stream; charset=utf-8"}
@@ -71,6 +73,9 @@ def test_every_mark_has_the_time_of_its_read():
         last_output=500,
         output_ns=(200, 300, 400, 500),
         merged=0,
+        first_since=300,
+        last_since=500,
+        output_since=200,
         output_chars=9,
         usage=Usage(input_total=3, output_total=2),
         usage_final=True,
@@ -286,3 +291,162 @@ def test_a_stream_is_judged_decoded_or_not():
     for given in (decoded, None):
         assert judge_exchange(OPENAI, OK, body, given, ended="clean").status == "truncated"
     assert judge_exchange(OPENAI, OK, TEXT + FINISH, None, ended="stopped") is None
+
+
+# --- bounds, answers in one piece, server times -------------------------------------------------
+
+
+def bounds(*pieces: bytes, since=None) -> tuple:
+    """First visible and last output with their bounds; reads come at 100, 200, ..."""
+    body, reads = arrive(*pieces)
+    if since is not None:
+        reads = [replace(read, since_ns=ns) for read, ns in zip(reads, since, strict=True)]
+    decoded = collect(OPENAI, OK, body, reads)
+    first = decoded.first_text if decoded.first_tool is None else decoded.first_tool
+    return decoded.first_since, first, decoded.last_since, decoded.last_output
+
+
+TOOL = chunk(tool_calls=[{"function": {"name": "f"}}])
+THOUGHT = chunk(reasoning="hm")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"),
+    [
+        # The last event of a read came with its last bytes, an earlier one after the last read.
+        ((TEXT, TEXT, FINISH), (100, 100, 200, 200)),
+        ((b": ping\n\n", TEXT + FINISH), (100, 200, 100, 200)),
+        ((b": ping\n\n", TEXT + TEXT), (100, 200, 200, 200)),
+        ((b": ping\n\n", TEXT, TEXT + TEXT + FINISH), (200, 200, 200, 300)),
+        # Before the first read there is nothing to know of.
+        ((TEXT + TEXT,), (100, 100, 100, 100)),
+        # Reasoning is no first visible output, but it may be the last of all.
+        ((THOUGHT, THOUGHT + TEXT + TEXT), (100, 200, 200, 200)),
+        ((TEXT, THOUGHT), (100, 100, 200, 200)),
+        ((THOUGHT,), (None, None, 100, 100)),
+        ((THOUGHT, TOOL), (200, 200, 200, 200)),
+        ((b": ping\n\n",), (None, None, None, None)),
+        # An event that a read only begins took its last bytes: what it completes came before.
+        ((b": ping\n\n", TEXT + TEXT[:9], TEXT[9:]), (100, 200, 300, 300)),
+        ((b": ping\n\n", TEXT[:9], TEXT[9:] + TEXT[:9], TEXT[9:]), (200, 300, 400, 400)),
+        # One event says reasoning and text: both came with it.
+        ((b": ping\n\n", chunk(reasoning="h", content="x")), (200, 200, 200, 200)),
+        # A last event that only the end of the body completes.
+        ((b": ping\n\n", TEXT.rstrip()), (200, 200, 200, 200)),
+    ],
+)
+def test_the_earliest_moments_at_which_output_can_have_come(pieces, expected):
+    assert bounds(*pieces) == expected
+
+
+def test_a_read_may_know_better_what_came_before_it():
+    assert bounds(b": ping\n\n", TEXT + FINISH, since=(50, 180)) == (180, 200, 180, 200)
+    # A bound never lies after the read itself.
+    assert bounds(b": ping\n\n", TEXT + FINISH, since=(50, 999)) == (200, 200, 200, 200)
+    assert bounds(TEXT + TEXT, since=(40,)) == (40, 100, 100, 100)
+
+
+@pytest.mark.parametrize(
+    ("pieces", "since", "blur"),
+    [
+        ((THOUGHT, TEXT), 100, 0),
+        ((b": ping\n\n", THOUGHT + TEXT), 100, 100),
+        ((TEXT, TEXT, TEXT + TEXT), 100, 100),
+        ((b": ping\n\n", TEXT + TEXT[:9], TEXT[9:]), 100, 100),
+        ((b": ping\n\n",), None, 0),
+    ],
+)
+def test_the_first_output_of_any_kind_and_how_uncertain_any_is(pieces, since, blur):
+    decoded = take(*pieces)
+    assert (decoded.output_since, decoded.blur) == (since, blur)
+
+
+def test_a_decoder_that_tells_no_boundary_is_taken_at_its_word():
+    class Blind:
+        def __init__(self, head):
+            self._inner = OPENAI.decoder(head)
+
+        def feed(self, data):
+            return self._inner.feed(data)
+
+        def close(self):
+            return self._inner.close()
+
+    body, reads = arrive(b": ping\n\n", TEXT + TEXT[:9], TEXT[9:])
+    decoded = collect(replace(OPENAI, decoder=Blind), OK, body, reads)
+    assert decoded.first_since == 200
+
+
+WHOLE = json.dumps(
+    {
+        "model": "m",
+        "choices": [{"index": 0, "message": {"content": "Hello"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+    }
+).encode()
+
+
+def test_an_answer_in_one_piece_says_what_it_says_and_has_no_times():
+    head = ResponseHead(status=200, headers={"openai-processing-ms": "250"})
+    reads = [Read(end=9, at_ns=100), Read(end=len(WHOLE), at_ns=200)]
+    assert collect(OPENAI, head, WHOLE, reads, stream=False) == DecodedStream(
+        output_chars=5,
+        usage=Usage(input_total=1, output_total=2),
+        usage_final=True,
+        finish_reason="stop",
+        model="m",
+        server=ServerTimes(source="openai-processing-ms", headers_s=0.25),
+        events=1,
+    )
+
+
+def test_a_protocol_that_only_streams_can_be_asked_for_nothing_else():
+    row = replace(OPENAI, whole=None)
+    with pytest.raises(ValueError, match="openai only streams"):
+        collect(row, OK, WHOLE, [Read(end=len(WHOLE), at_ns=1)], stream=False)
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "status"),
+    [
+        ("application/json; charset=utf-8", WHOLE, None),
+        ("APPLICATION/JSON", WHOLE, None),
+        ("text/event-stream", WHOLE, "malformed"),
+        ("text/html", b"<html></html>", "malformed"),
+        ("application/json", b"", "empty"),
+        ("application/json", b'{"choices":[{"message":{"content":"x"}}]}', "empty"),
+        ("application/json", b'{"error":{"code":503}}', "overloaded"),
+    ],
+)
+def test_an_answer_in_one_piece_is_json(media, body, status):
+    head = ResponseHead(status=200, headers={"content-type": media})
+    failure = judge_exchange(OPENAI, head, body, None, ended="clean", stream=False)
+    assert (failure and failure.status) == status
+
+
+def test_a_streams_content_type_is_that_of_its_protocol():
+    line = b'{"message":{"content":"a"},"done":true}\n'
+    for media, status in (("application/x-ndjson", None), ("text/event-stream", "malformed")):
+        head = ResponseHead(status=200, headers={"content-type": media})
+        failure = judge_exchange(PROVIDERS["ollama"], head, line, None, ended="clean")
+        assert (failure and failure.status) == status
+
+
+def test_what_a_server_says_of_its_time_adds_up():
+    head = ServerTimes(source="head", headers_s=0.1, total_s=9.0)
+    body = ServerTimes(source="usage", queue_s=0.2, total_s=0.0)
+    both = ServerTimes(source="head, usage", headers_s=0.1, queue_s=0.2, total_s=0.0)
+    assert merge_server_times(None, None) is None
+    assert merge_server_times(head, None) is head
+    assert merge_server_times(None, body) is body
+    assert merge_server_times(head, body) == both
+    assert merge_server_times(both, body) == both
+
+
+def test_times_of_head_and_body_are_both_kept():
+    head = ResponseHead(status=200, headers={**SSE, "openai-processing-ms": "250"})
+    said = b'data: {"choices":[],"usage":{"prompt_tokens":3,"queue_time":0.5}}\n\n'
+    decoded = collect(OPENAI, head, *arrive(TEXT, FINISH, said))
+    assert decoded.server == ServerTimes(
+        source="openai-processing-ms, usage", headers_s=0.25, queue_s=0.5
+    )

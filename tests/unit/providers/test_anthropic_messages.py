@@ -5,8 +5,15 @@ import pytest
 from lens_gate.providers import anthropic
 from lens_gate.providers.anthropic import decoder
 from lens_gate.providers.table import PROVIDERS
-from lens_gate.records.exchange import ChatRequest, Endpoint, ResponseHead, StreamEvent, Usage
-from lens_gate.records.policy import Message
+from lens_gate.records.exchange import (
+    ChatRequest,
+    Endpoint,
+    ResponseHead,
+    ServerTimes,
+    StreamEvent,
+    Usage,
+)
+from lens_gate.records.policy import Image, Message, Tool, ToolCall
 
 OK = ResponseHead(status=200, headers={"content-type": "text/event-stream"})
 OTHER = StreamEvent(kind="other")
@@ -54,7 +61,7 @@ def last_usage(*events: dict) -> Usage:
 # --- encode -------------------------------------------------------------------------------------
 
 
-def encode(base_url="https://host", headers=None, **changes):
+def encode(base_url="https://host", headers=None, version=None, **changes):
     fields = {
         "model": "claude-x",
         "messages": (Message(role="user", content="Hi"),),
@@ -62,7 +69,7 @@ def encode(base_url="https://host", headers=None, **changes):
         "max_output_tokens": 32,
         "params": {},
     }
-    endpoint = Endpoint(base_url=base_url, region=None, headers=headers or {})
+    endpoint = Endpoint(base_url=base_url, region=None, headers=headers or {}, api_version=version)
     return PROVIDERS["anthropic"].encode(ChatRequest(**(fields | changes)), endpoint)
 
 
@@ -114,22 +121,136 @@ def test_no_parameter_takes_the_place_of_a_field_of_the_protocol():
     assert encode(params=hostile).body == encode().body
 
 
+def unfit(params, headers=None, version=None):
+    place = Endpoint(
+        base_url="https://host", region=None, headers=headers or {}, api_version=version
+    )
+    return anthropic.unfit(params, place)
+
+
 @pytest.mark.parametrize(
-    ("headers", "refused"),
+    ("headers", "version", "refused"),
     [
-        ({}, {"temperature", "top_k"}),
-        ({"anthropic-version": "2026-10-21"}, {"temperature", "top_k"}),
-        ({"ANTHROPIC-VERSION": "2027-01-01"}, {"temperature", "top_k"}),
-        ({"Anthropic-Version": "2023-06-01"}, set()),
+        ({}, None, {"temperature", "top_k"}),
+        ({"anthropic-version": "2026-10-21"}, None, {"temperature", "top_k"}),
+        ({"ANTHROPIC-VERSION": "2027-01-01"}, None, {"temperature", "top_k"}),
+        ({}, "2026-10-21", {"temperature", "top_k"}),
+        ({"Anthropic-Version": "2023-06-01"}, None, set()),
+        ({"Anthropic-Version": "2023-06-01"}, "2023-06-01", set()),
+        ({}, "2023-06-01", set()),
     ],
 )
-def test_sampling_parameters_are_refused_where_the_version_has_none(headers, refused):
-    params = {"temperature": 1, "top_k": 5, "thinking": {}}
-    found = anthropic.refuse(params, headers)
+def test_trap_29_sampling_parameters_are_refused_where_the_version_has_none(
+    headers, version, refused
+):
+    found = unfit({"temperature": 1, "top_k": 5, "thinking": {}}, headers, version)
     assert set(found) == refused
     for reason, remedy in found.values():
         assert "takes no sampling parameters" in reason
-        assert "2023-06-01" in remedy
+        assert "api_version: '2023-06-01'" in remedy
+
+
+def test_a_version_that_is_named_twice_must_be_one():
+    ((name, (reason, remedy)),) = unfit(
+        {}, {"anthropic-version": "2023-06-01"}, "2026-10-21"
+    ).items()
+    assert name == "api_version"
+    assert "2023-06-01" in reason
+    assert "2026-10-21" in reason
+    assert "remove the header" in remedy
+
+
+def test_a_version_is_a_date():
+    ((name, (reason, remedy)),) = unfit({}, version="v1").items()
+    assert (name, reason) == ("api_version", "'v1' is no version of this API")
+    assert "2026-10-21" in remedy
+
+
+def test_the_version_of_a_target_is_sent():
+    assert encode().headers["anthropic-version"] == "2026-10-21"
+    sent = encode(version="2023-06-01")
+    assert sent.headers["anthropic-version"] == "2023-06-01"
+
+
+def test_an_answer_in_one_piece_is_asked_for():
+    sent = encode(stream=False)
+    assert json.loads(sent.body)["stream"] is False
+    assert sent.headers["Accept"] == "application/json"
+
+
+def test_tools_images_and_turns_of_tool_use():
+    messages = (
+        Message(
+            role="user",
+            content="Look",
+            images=(
+                Image(base64="iVBORw0KGgoAAA"),
+                Image(url="https://x/y.gif"),
+                Image(base64="AAAA", media_type="image/webp"),
+            ),
+        ),
+        Message(
+            role="assistant",
+            content="",
+            tool_calls=(
+                ToolCall(id="t1", name="f", arguments='{"a": 1}'),
+                ToolCall(id="t2", name="g", arguments="nonsense"),
+            ),
+        ),
+        Message(role="tool", content="4", tool_call_id="t1"),
+        Message(role="tool", content="five", tool_call_id="t2"),
+        Message(role="user", content="Well?"),
+        Message(role="assistant", content="Hm", tool_calls=()),
+        Message(role="user", content=""),
+    )
+    tool = Tool(name="f", description="adds", parameters={"type": "object"})
+    body = json.loads(encode(messages=messages, tools=(tool,)).body)
+    assert body["tools"] == [
+        {"name": "f", "description": "adds", "input_schema": {"type": "object"}}
+    ]
+    assert body["messages"] == [
+        {
+            "role": "user",
+            "content": [
+                {
+                    "type": "image",
+                    "source": {
+                        "type": "base64",
+                        "media_type": "image/png",
+                        "data": "iVBORw0KGgoAAA",
+                    },
+                },
+                {"type": "image", "source": {"type": "url", "url": "https://x/y.gif"}},
+                {
+                    "type": "image",
+                    "source": {"type": "base64", "media_type": "image/webp", "data": "AAAA"},
+                },
+                {"type": "text", "text": "Look"},
+            ],
+        },
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "tool_use", "id": "t1", "name": "f", "input": {"a": 1}},
+                {
+                    "type": "tool_use",
+                    "id": "t2",
+                    "name": "g",
+                    "input": {"arguments": "nonsense"},
+                },
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "t1", "content": "4"},
+                {"type": "tool_result", "tool_use_id": "t2", "content": "five"},
+                {"type": "text", "text": "Well?"},
+            ],
+        },
+        {"role": "assistant", "content": "Hm"},
+        {"role": "user", "content": ""},
+    ]
 
 
 # --- decode -------------------------------------------------------------------------------------
@@ -329,3 +450,73 @@ def test_a_message_in_one_piece_still_tells_its_usage():
     assert [e.kind for e in events] == ["meta", "finish", "usage", "error"]
     assert events[2].usage == Usage(input_total=3, output_total=2)
     assert events[3].failure.status == "not_streamed"
+
+
+def test_a_message_in_one_piece_is_read_where_it_was_asked_for():
+    body = {
+        "type": "message",
+        "model": "claude-x",
+        "content": [
+            {"type": "thinking", "thinking": "hm"},
+            {"type": "text", "text": "Hi"},
+            {"type": "tool_use", "name": "f", "input": {}},
+            {"type": "novelty"},
+            7,
+        ],
+        "stop_reason": "tool_use",
+        "usage": {"input_tokens": 3, "output_tokens": 2, "service_tier": "priority"},
+    }
+    reader = PROVIDERS["anthropic"].whole(OK)
+    events = [*reader.feed(json.dumps(body).encode()), *reader.close()]
+    assert [e.kind for e in events] == ["reasoning", "text", "tool", "meta", "finish", "usage"]
+    assert events[1].text == "Hi"
+    assert events[3].service_tier == "priority"
+    assert events[5].usage == Usage(input_total=3, output_total=2)
+
+
+@pytest.mark.parametrize("asked", ["refusal"])
+def test_an_answer_that_a_filter_ended_is_none_and_is_billed(asked):
+    events = decode(sse(start(input_tokens=3), stop(asked, output_tokens=2), END))
+    assert [e.kind for e in events] == ["meta", "usage", "finish", "usage", "error", "end"]
+    failure = events[4].failure
+    assert (failure.status, failure.code, failure.retryable) == ("content_filter", asked, False)
+
+
+def test_what_is_billed_apart_is_counted():
+    counted = last_usage(
+        start(input_tokens=1),
+        stop(
+            output_tokens=1,
+            server_tool_use={"web_search_requests": 2, "web_fetch_requests": 0, "odd": 3},
+        ),
+    )
+    assert counted.charges == {"web_search": 2}
+
+
+def test_compaction_and_advisors_are_no_part_of_the_totals_and_are_told():
+    """The totals of usage hold the message's own iterations alone."""
+    iterations = [
+        {"type": "compaction", "input_tokens": 100, "output_tokens": 83},
+        {"type": "message", "input_tokens": 181, "output_tokens": 8},
+        {"type": "advisor_message", "input_tokens": 9, "output_tokens": 9},
+        {"type": "advisor_message", "input_tokens": 9, "output_tokens": 9},
+        {"odd": True},
+        7,
+    ]
+    counted = last_usage(stop(input_tokens=181, output_tokens=8, iterations=iterations))
+    assert (counted.input_total, counted.output_total) == (181, 8)
+    assert counted.charges == {"compaction": 1, "advisor_message": 2}
+
+
+def test_the_time_that_the_front_states():
+    def said(**headers):
+        named = {k.replace("_", "-"): v for k, v in headers.items()}
+        return PROVIDERS["anthropic"].server_times(ResponseHead(status=200, headers=named))
+
+    assert said(x_envoy_upstream_service_time="812") == ServerTimes(
+        source="x-envoy-upstream-service-time", headers_s=pytest.approx(0.812)
+    )
+    assert said(server_timing="cdn;dur=1, x-originResponse;dur=940").headers_s == pytest.approx(
+        0.94
+    )
+    assert said() is None

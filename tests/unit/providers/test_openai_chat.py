@@ -3,12 +3,13 @@ from decimal import Decimal
 
 import pytest
 
-from lens_gate.providers.openai_chat import decoder
+from lens_gate.providers.openai_chat import decoder, whole
 from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.exchange import (
     ChatRequest,
     Endpoint,
     ResponseHead,
+    ServerTimes,
     StreamEvent,
     Usage,
 )
@@ -523,3 +524,89 @@ def test_a_text_among_the_parameters_may_be_read_and_is_reserved_for():
     plain = row.bound_input(request())
     assert row.bound_input(request(params={"chat_template": "ü" * 5000})) >= plain + 10_000
     assert row.bound_input(request(params={"reasoning_effort": "high"})) == plain
+
+
+# --- decode: times, filters, answers in one piece ------------------------------------------------
+
+
+def test_times_of_the_server_come_with_their_chunk():
+    timings = {"prompt_n": 4, "cache_n": 2, "predicted_n": 3, "prompt_ms": 250, "predicted_ms": 500}
+    body = sse(delta(content="a"), delta(finish="stop") | {"timings": timings})
+    events = decode(body)
+    assert [(e.kind, e.joined) for e in events[1:]] == [
+        ("finish", False),
+        ("usage", True),
+        ("meta", True),
+    ]
+    assert events[2].usage == Usage(input_total=6, output_total=3, cache_read=2)
+    assert events[3].server == ServerTimes(source="timings", prompt_s=0.25, generation_s=0.5)
+
+
+def test_counts_beside_timings_give_way_to_usage():
+    timings = {"prompt_n": 4, "predicted_n": 3}
+    chunk = {"choices": [], "usage": {"prompt_tokens": 9}, "timings": timings}
+    assert [e.usage for e in decode(sse(chunk))] == [Usage(input_total=9)]
+
+
+def test_a_filtered_answer_is_a_failure_whose_usage_still_counts():
+    body = sse(
+        delta(content="a"),
+        delta(finish="content_filter"),
+        {"choices": [], "usage": {"prompt_tokens": 9}},
+        done=True,
+    )
+    events = decode(body)
+    assert [e.kind for e in events] == ["text", "finish", "error", "usage", "end"]
+    assert (events[2].failure.status, events[2].failure.retryable) == ("content_filter", False)
+
+
+def test_what_a_stream_repeats_in_message_is_no_output():
+    chunk = delta(content="b")
+    chunk["choices"][0]["message"] = {"role": "assistant", "content": "ab"}
+    assert [e.text for e in decode(sse(delta(content="a"), chunk))] == ["a", "b"]
+
+
+def in_one_piece(body: object) -> list[StreamEvent]:
+    answer = whole(ResponseHead(status=200, headers={"content-type": "application/json"}))
+    return [*answer.feed(json.dumps(body).encode()), *answer.close()]
+
+
+def test_an_answer_in_one_piece():
+    message = {
+        "role": "assistant",
+        "content": "Hello",
+        "reasoning_content": "hm",
+        "tool_calls": [{"function": {"name": "f", "arguments": "{}"}}],
+    }
+    events = in_one_piece(
+        {
+            "model": "m",
+            "service_tier": "flex",
+            "choices": [
+                {"index": 0, "message": message, "finish_reason": "tool_calls"},
+                {"index": 1, "message": {"content": "Other"}, "finish_reason": "length"},
+            ],
+            "usage": {"prompt_tokens": 1, "completion_tokens": 2},
+        }
+    )
+    assert events == [
+        StreamEvent(kind="meta", model="m", service_tier="flex"),
+        StreamEvent(kind="reasoning", joined=True),
+        StreamEvent(kind="text", text="Hello", joined=True),
+        StreamEvent(kind="tool", joined=True),
+        StreamEvent(kind="finish", finish_reason="tool_calls", joined=True),
+        StreamEvent(kind="usage", usage=Usage(input_total=1, output_total=2), joined=True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {"message": "m", "code": 503}, "usage": {"prompt_tokens": 1}}, "overloaded"),
+        ({"choices": [{"message": {}, "finish_reason": "content_filter"}]}, "content_filter"),
+        ({"detail": "m"}, "malformed"),
+        ([], "server_error"),
+    ],
+)
+def test_what_else_may_come_in_one_piece(body, status):
+    assert in_one_piece(body)[-1].failure.status == status

@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lens_gate.providers import anthropic, openai_chat
-from lens_gate.providers.failures import clean, http_failure, stream_failure
+from lens_gate.providers.answer import judge_exchange
+from lens_gate.providers.failures import (
+    clean,
+    http_failure,
+    refused_end,
+    stream_failure,
+    timeout_code,
+)
+from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.exchange import ResponseHead
 
 
@@ -165,6 +173,77 @@ def anthropic_body(kind, message="m") -> bytes:
             b'{"__type":"ThrottlingException","Message":"slow"}',
             ("rate_limited", "ThrottlingException", False),
         ),
+        (
+            400,
+            (
+                b'{"error": {"code": 400, "message": "Not valid.", "status": "INVALID_ARGUMENT", '
+                b'"details": [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", '
+                b'"reason": "API_KEY_INVALID"}]}}'
+            ),
+            ("auth", "API_KEY_INVALID", False),
+        ),
+        (
+            400,
+            (
+                b'{"error": {"code": 400, "message": "The input token count (1200000) exceeds the '
+                b'maximum number of tokens allowed (1048576).", "status": "INVALID_ARGUMENT"}}'
+            ),
+            ("context_too_long", "INVALID_ARGUMENT", False),
+        ),
+        (
+            400,
+            b'{"error": {"code": 400, "message": "m", "status": "FAILED_PRECONDITION"}}',
+            ("bad_request", "FAILED_PRECONDITION", False),
+        ),
+        (
+            503,
+            b'{"error": {"code": 503, "message": "m", "status": "UNAVAILABLE"}}',
+            ("overloaded", "UNAVAILABLE", True),
+        ),
+        (
+            504,
+            b'{"error": {"code": 504, "message": "m", "status": "DEADLINE_EXCEEDED"}}',
+            ("server_error", "DEADLINE_EXCEEDED", True),
+        ),
+        (
+            403,
+            b'{"__type":"com.amazon.coral.service#AccessDeniedException","Message":"no"}',
+            ("auth", "AccessDeniedException", False),
+        ),
+        (
+            400,
+            b'{"__type":"ValidationException","message":"Input is too long for requested model."}',
+            ("context_too_long", "ValidationException", False),
+        ),
+        (
+            400,
+            b'{"__type":"ServiceQuotaExceededException","message":"m"}',
+            ("quota", "ServiceQuotaExceededException", False),
+        ),
+        (
+            429,
+            b'{"__type":"ModelNotReadyException","message":"m"}',
+            ("overloaded", "ModelNotReadyException", True),
+        ),
+        (
+            424,
+            b'{"__type":"ModelStreamErrorException","message":"m"}',
+            ("server_error", "ModelStreamErrorException", True),
+        ),
+        (
+            424,
+            b'{"__type":"ModelErrorException","message":"m"}',
+            ("server_error", "ModelErrorException", False),
+        ),
+        (
+            429,
+            (
+                b'{"__type":"ThrottlingException",'
+                b'"message":"Too many tokens per day, please wait before trying again."}'
+            ),
+            ("quota", "ThrottlingException", False),
+        ),
+        (400, b'{"__type":"#","message":"m"}', ("bad_request", None, False)),
         # a proxy, and odd statuses
         (
             502,
@@ -255,6 +334,69 @@ def test_the_wait_is_taken_from_the_headers():
     assert http_failure(head(429), b"").retry_after_s is None
 
 
+def google_quota(quota: str) -> bytes:
+    kind = "type.googleapis.com/google.rpc."
+    details = [
+        {"@type": kind + "QuotaFailure", "violations": [{"quotaId": quota}]},
+        {"@type": kind + "RetryInfo", "retryDelay": "55.84s"},
+    ]
+    error = {"code": 429, "message": "m", "status": "RESOURCE_EXHAUSTED", "details": details}
+    return json.dumps([{"error": error}]).encode()
+
+
+def test_trap_23_google_states_the_wait_in_the_body():
+    failure = http_failure(head(429), google_quota("GenerateRequestsPerMinute"))
+    assert (failure.status, failure.retryable, failure.retry_after_s) == (
+        "rate_limited",
+        True,
+        55.84,
+    )
+    # A header, where there is one, is nearer.
+    by_header = http_failure(head(429, retry_after="3"), google_quota("PerMinute"))
+    assert by_header.retry_after_s == 3.0
+    inside = stream_failure(json.loads(google_quota("PerMinute")), 200)
+    assert (inside.status, inside.retryable, inside.retry_after_s) == ("rate_limited", True, 55.84)
+
+
+def test_a_quota_of_a_day_is_not_worth_waiting_for():
+    failure = http_failure(head(429), google_quota("GenerateRequestsPerDayPerProject-FreeTier"))
+    assert (failure.status, failure.retryable, failure.code) == (
+        "quota",
+        False,
+        "RESOURCE_EXHAUSTED",
+    )
+
+
+def test_aws_names_an_error_in_a_header():
+    named = head(429, x_amzn_errortype="ThrottlingException:http://internal.amazon.com/coral/")
+    failure = http_failure(named, b'{"message":"Too many requests"}')
+    assert (failure.status, failure.code) == ("rate_limited", "ThrottlingException")
+    assert http_failure(head(400, x_amzn_errortype=":x"), b"").code is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        (None, None),
+        ("STOP", None),
+        ("end_turn", None),
+        ("max_tokens", None),
+        ("model_context_window_exceeded", None),
+        ("refusal", "content_filter"),
+        ("SAFETY", "content_filter"),
+        ("guardrail_intervened", "content_filter"),
+        ("malformed_tool_use", "malformed"),
+        ("CONTINUATION", "truncated"),
+    ],
+)
+def test_finish_reasons_that_make_an_answer_none(reason, status):
+    failure = refused_end(reason, 200)
+    assert (failure and failure.status) == status
+    if failure is not None:
+        assert (failure.code, failure.http_status) == (reason, 200)
+        assert reason in failure.detail
+
+
 def test_a_429_of_anthropic_without_a_delay_is_a_spend_cap():
     body = anthropic_body("rate_limit_error")
     cap = anthropic.failure(head(429), body)
@@ -337,3 +479,35 @@ JSON = st.recursive(
 def test_no_json_makes_it_raise(value):
     assert http_failure(head(400), json.dumps(value).encode()).detail
     assert stream_failure(value, 200).detail
+
+
+@pytest.mark.parametrize(
+    ("detail", "code"),
+    [
+        ("no connection (DNS, TCP and TLS together) within 10 s", "connect"),
+        ("no byte of a response within 120 s", "first_byte"),
+        ("the stream was silent within 120 s", "between_chunks"),
+        ("the response was not complete within 300 s", "total"),
+        ("a timeout ended the request", None),
+        ("", None),
+    ],
+)
+def test_four_timeouts_are_told_apart(detail, code):
+    assert timeout_code(detail) == code
+
+
+def test_a_timeout_s_failure_names_the_limit():
+    """The plausible wrong taxonomy: one word for all four."""
+    words = {
+        "no connection (DNS, TCP and TLS together) within 10 s": "connect",
+        "no byte of a response within 120 s": "first_byte",
+        "the stream was silent within 120 s": "between_chunks",
+    }
+    for detail, code in words.items():
+        for answered in (None, head(200)):
+            failure = judge_exchange(
+                PROVIDERS["openai"], answered, b"", None, ended="timeout", detail=detail
+            )
+            assert (failure.status, failure.code, failure.detail) == ("timeout", code, detail)
+    lost = judge_exchange(PROVIDERS["openai"], None, b"", None, ended="connection", detail="gone")
+    assert (lost.status, lost.code) == ("connection", None)

@@ -1,6 +1,6 @@
 import pytest
 
-from lens_gate.providers.retry_after import retry_after
+from lens_gate.providers.retry_after import go_duration, retry_after
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
@@ -44,3 +44,29 @@ def test_the_wait_that_a_server_asks_for(headers, seconds):
 
 def test_an_absurd_wait_can_be_written_down_and_read_back():
     assert retry_after({"retry-after": "9" * 300}) == 1e12
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("12ms", 0.012),
+        ("1s", 1.0),
+        ("6m0s", 360.0),
+        ("2m59.56s", 179.56),
+        ("1h2m3s", 3723.0),
+        ("1d", 86400.0),
+        ("250us", 0.00025),
+        ("250µs", 0.00025),
+        ("5ns", 5e-9),
+        (" 7.66S ", 7.66),
+        ("53", 53.0),
+        ("1m 2s", None),
+        ("1s!", None),
+        ("s", None),
+        ("", None),
+        ("-1s", None),
+        ("9" * 12 + "h", 1e12),
+    ],
+)
+def test_trap_24_a_go_duration(text, seconds):
+    assert go_duration(text) == pytest.approx(seconds)

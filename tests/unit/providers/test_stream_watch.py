@@ -28,6 +28,11 @@ def block(text: str) -> str:
     return data(value, "content_block_delta")
 
 
+def told(text: str) -> str:
+    value = {"type": "response.output_text.delta", "delta": text}
+    return data(value, "response.output_text.delta")
+
+
 HOSTILE_TEXTS = [
     "data: [DONE]",
     "\n\ndata: [DONE]\n\n",
@@ -48,9 +53,19 @@ QUIET = {
         data({"choices": [], "error": None}),
         data({"choices": [{"index": 1, "delta": {}, "finish_reason": "error"}]}),
         data({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}),
+        data({"choices": [{"index": 0, "delta": {}, "finish_reason": "content_filter"}]}),
         data({"deep": {"error": "elsewhere"}}, "novelty"),
         'data: not json "error"\n\n',
         "data: 1\n",
+    ],
+    "openai-responses": [
+        *map(told, [*HOSTILE_TEXTS, "response.completed", '"type":"response.failed"']),
+        told("plain"),
+        ": ping\n\n",
+        data({"type": "response.created", "response": {"error": None}}, "response.created"),
+        data({"type": "novelty", "note": "response.completed"}, "novelty"),
+        "event: response.completed\n\n",
+        "event: response.output_text.delta\ndata: response.failed\n\n",
     ],
     "anthropic": [
         *map(block, HOSTILE_TEXTS),
@@ -74,6 +89,19 @@ LAST = {
         "event:error\ndata: {}\n\n",
         'data: [{"error": 1}]\n\n',
     ],
+    "openai-responses": [
+        "data: [DONE]\n\n",
+        data({"type": "response.completed", "response": {}}, "response.completed"),
+        data({"type": "response.completed"}),
+        data({"response": {"status": "completed"}}, "response.completed"),
+        data({"type": "response.incomplete", "response": {}}, "response.incomplete"),
+        data({"type": "response.failed", "response": {}}, "response.failed"),
+        data({"type": "response.cancelled", "response": {}}, "response.cancelled"),
+        data({"type": "error", "code": "server_error", "message": "m"}, "error"),
+        data({"type": "error", "error": {"message": "m"}}),
+        data({"error": {"message": "m"}}),
+        "event: error\ndata: nope\n\n",
+    ],
     "anthropic": [
         data({"type": "message_stop"}, "message_stop"),
         data({"type": "message_stop"}),
@@ -84,7 +112,8 @@ LAST = {
         "event: error\ndata: nope\n\n",
     ],
 }
-PROTOCOLS = pytest.mark.parametrize("name", ["openai", "anthropic"])
+PROTOCOLS = pytest.mark.parametrize("name", list(LAST))
+GOES_ON = ("malformed", "content_filter")
 
 
 def stops_at(name: str, body: bytes, cuts=()) -> int | None:
@@ -104,7 +133,7 @@ def over_at(name: str, body: bytes, cuts=()) -> int | None:
     for start, end in pairwise(edges):
         for event in decoder.feed(body[start:end]):
             if event.kind == "end" or (
-                event.kind == "error" and event.failure.status != "malformed"
+                event.kind == "error" and event.failure.status not in GOES_ON
             ):
                 return end
     return None
