@@ -4,26 +4,34 @@ Pure: a pattern is a function of seconds elapsed, requests sent and requests in 
 owns the clock. ``PATTERNS`` is the table of the patterns that a policy can name.
 """
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-
 from lens_gate.load.closed import closed
-from lens_gate.load.order import prompt_order
-from lens_gate.load.pacer import Pacer, Send, Step, Stop, Wait
-from lens_gate.records.policy import Load
+from lens_gate.load.forecast import connections, expected_s, forecast, offered, within
+from lens_gate.load.giving_up import too_many_errors
+from lens_gate.load.order import prompt_order, trace_order
+from lens_gate.load.pacer import Chance, Pacer, Send, Stage, Step, Stop, Wait
+from lens_gate.load.patterns import PATTERNS, Pattern, is_open, stages
+from lens_gate.load.scheduled import scheduled
 
-__all__ = ["PATTERNS", "Pacer", "Send", "Step", "Stop", "Wait", "closed", "pacer", "prompt_order"]
-
-PATTERNS: Mapping[str, Callable[[Load, int], Pacer]] = MappingProxyType(
-    {"closed": lambda load, requests: closed(concurrency=load.concurrency, requests=requests)}
-)
-"""By the policy's word: from a load and a number of requests to a pacer."""
-
-
-def pacer(load: Load, requests: int) -> Pacer:
-    """The pacer of this load for so many requests.
-
-    Raises:
-        KeyError: there is no such pattern (the policy's schema lets none pass).
-    """
-    return PATTERNS[load.pattern](load, requests)
+__all__ = [
+    "PATTERNS",
+    "Chance",
+    "Pacer",
+    "Pattern",
+    "Send",
+    "Stage",
+    "Step",
+    "Stop",
+    "Wait",
+    "closed",
+    "connections",
+    "expected_s",
+    "forecast",
+    "is_open",
+    "offered",
+    "prompt_order",
+    "scheduled",
+    "stages",
+    "too_many_errors",
+    "trace_order",
+    "within",
+]

@@ -35,3 +35,30 @@ def prompt_order(
     while len(order) < total:
         order.extend(prompts[operator.index(i)] for i in rng.permutation(len(prompts)))
     return (*order[n:total], *order[:n])
+
+
+def trace_order(prompts: Sequence[Prompt], n: int, warmup: int) -> tuple[Prompt, ...]:
+    """The prompts of a replayed trace: ``warmup`` of them, then the first ``n`` in their order.
+
+    Each measured prompt belongs to the arrival of its place, so nothing is shuffled; the warm-up
+    takes the prompts after them, from the start again where there are no more.
+
+    Raises:
+        ValueError: requests are asked for and there are no prompts, or fewer than ``n``.
+    """
+    if n > len(prompts) or (warmup and not prompts):
+        raise ValueError(f"{n} requests of a trace need as many prompts, not {len(prompts)}")
+    before = (prompts[i % len(prompts)] for i in range(n, n + warmup))
+    return (*before, *prompts[:n])
+
+
+def warm_calls(prompts: Sequence[Prompt], n: int) -> int:
+    """How many unmeasured calls send each prompt of ``n`` measured requests once before."""
+    return min(len(prompts), n)
+
+
+def warmed(order: Sequence[Prompt], n: int) -> tuple[Prompt, ...]:
+    """An order whose warm-up ends with each prompt of its ``n`` measured requests, once."""
+    start = len(order) - n
+    each = {prompt.id: prompt for prompt in order[start:]}
+    return (*order[:start], *each.values(), *order[start:])

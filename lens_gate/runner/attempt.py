@@ -136,7 +136,8 @@ class _Limit:
         """The protocol's own watch, and the count of events beside it."""
 
         def look(data: bytes) -> bool:
-            self.left -= data.count(b"data:")
+            # Events come in lines of text or, from AWS, in frames.
+            self.left -= data.count(b"data:") + data.count(b":event-type")
             self.exceeded = self.left < 0
             return self.exceeded or watch(data)
 

@@ -1,35 +1,44 @@
-"""The load of one cell: a pacer says when, this sends, and keeps the caps while it does."""
+"""The load of one cell: a pattern says when, this sends, and keeps the caps while it does."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
+from lens_gate.load import Chance, Stage, connections, stages, too_many_errors
 from lens_gate.load.closed import closed
-from lens_gate.load.pacer import Send, Stop, Wait
+from lens_gate.load.pacer import Send, Step, Stop, Wait
 from lens_gate.records.plan import CellPlan
 from lens_gate.records.policy import Prompt, Scenario
 from lens_gate.records.run import CellEnd
 from lens_gate.records.sample import Phase, Sample
+from lens_gate.runner.alarm import Alarm
+from lens_gate.runner.flight import Flight
 from lens_gate.runner.sample import Clockwork, Job, take_sample
 from lens_gate.runner.till import NOTHING, Kept, Till
 from lens_gate.runner.wire import Wire
 from lens_gate.transport import warm
 
-# After each sample, told the cell's samples so far: a reason to stop the cell, or None to go on.
 AfterBlock = Callable[[Sequence[Sample]], str | None]
+"""After each sample, told the cell's last samples: a reason to stop the cell, or None to go on."""
+
+LOOKED_AT = 64
+"""How many of a cell's last samples ``AfterBlock`` is told of: a run's memory must not grow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRun:
     """Everything that one cell's measuring needs.
 
-    ``prompts`` come in the order of sending; ``keep`` is what later cells must still find.
+    ``prompts`` come in the order of sending; ``keep`` is what later cells must still find;
+    ``chance`` draws the arrivals of patterns that have chance in them.
     """
 
     plan: CellPlan
     scenario: Scenario
     wire: Wire
     prompts: Sequence[Prompt]
+    chance: Chance
     till: Till
     keep: Kept
     clock: Clockwork
@@ -37,95 +46,176 @@ class CellRun:
     after_block: AfterBlock
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ended:
+    """Why a cell sends nothing more."""
+
+    reason: str
+    detail: str
+
+
 async def run_cell(cell: CellRun, *, first_seq: int) -> CellEnd:
     """Send the warm-up, then the measured requests; say how it ended.
 
-    The warm-up ends before the first measured request starts: it opens the connections and fills
-    caches, and its samples are never looked at.
+    Connections are opened before the first request, as many as can be expected to be in use at
+    once. The warm-up ends before the first measured request starts: its samples are never looked
+    at. It keeps connections open even where the measured requests each open their own: theirs is
+    the new connection, not also the first call that the server ever saw.
     """
-    await warm(
-        cell.wire.session, cell.plan.concurrency, timeout_s=cell.wire.target.timeouts.connect_s
-    )
-    seen: list[Sample] = []
-    warmup = cell.plan.warmup
-    phases: tuple[tuple[Phase, Sequence[Prompt], int], ...] = (
-        ("warmup", cell.prompts[:warmup], first_seq),
-        ("measured", cell.prompts[warmup:], first_seq + warmup),
-    )
-    for phase, prompts, seq in phases:
-        reason = await _phase(cell, phase, prompts, seq, seen)
-        if reason is not None:
-            return CellEnd(cell=cell.plan.cell, reason=reason[0], detail=reason[1])
-    return CellEnd(cell=cell.plan.cell, reason="complete", detail="")
+    await warm(cell.wire.session, _connections(cell), timeout_s=cell.wire.target.timeouts.connect_s)
+    alarm = Alarm()
+    try:
+        ended = await _send_all(cell, first_seq, alarm)
+    finally:
+        alarm.close()
+    return CellEnd(cell=cell.plan.cell, reason=ended.reason, detail=ended.detail)
 
 
-async def _phase(
-    cell: CellRun,
-    phase: Phase,
-    prompts: Sequence[Prompt],
-    first_seq: int,
-    seen: list[Sample],
-) -> tuple[str, str] | None:
-    """Offer these prompts as the pacer says. Gives why it stopped early, or ``None``."""
-    pacer = closed(concurrency=cell.plan.concurrency, requests=len(prompts))
+def _connections(cell: CellRun) -> int:
+    load, plan = cell.scenario.load, cell.plan
+    before = min(plan.warmup, load.concurrency)
+    if cell.scenario.connection == "cold":
+        return before
+    return max(before, connections(load, plan.n, plan.expected_s))
+
+
+async def _send_all(cell: CellRun, first_seq: int, alarm: Alarm) -> _Ended:
+    load, warmup = cell.scenario.load, cell.plan.warmup
+    slots = max(1, min(load.concurrency, warmup))
+    before = Stage(pacer=closed(concurrency=slots, requests=warmup), requests=warmup, slots=slots)
+    watch = _Watch(cell)
+    ended = _Ended(reason="complete", detail="")
+    first = 0
+    for stage in (before, *stages(load, cell.plan.n, cell.chance)):
+        part = _Part(
+            stage=stage,
+            phase="warmup" if stage is before else "measured",
+            prompts=cell.prompts[first : first + stage.requests],
+            first_seq=first_seq + first,
+            # Beyond its least, a cell must not use what a later one needs for its own.
+            free=max(0, cell.plan.min_n + warmup - first) if stage is not before else warmup,
+        )
+        found = await _send_part(cell, part, watch, alarm)
+        if found is not None:
+            ended = found
+            # A step of a sweep may run out of its time; the next one has its own.
+            if not (found.reason == "duration" and stage.step is not None):
+                break
+        first += stage.requests
+    return ended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """A stage with what it sends. The first ``free`` requests may use what later cells need."""
+
+    stage: Stage
+    phase: Phase
+    prompts: Sequence[Prompt]
+    first_seq: int
+    free: int
+
+
+class _Watch:
+    """Looks at the samples of a cell as they come: keeps them, and finds reasons to stop."""
+
+    def __init__(self, cell: CellRun) -> None:
+        self._cell = cell
+        self._last: deque[Sample] = deque(maxlen=LOOKED_AT)
+        self._ended = self._failed = 0
+
+    def take(self, sample: Sample) -> _Ended | None:
+        self._cell.record(sample)
+        self._last.append(sample)
+        if sample.phase == "measured":
+            self._ended += 1
+            self._failed += sample.failure is not None
+        hopeless = self._cell.after_block(list(self._last))
+        if hopeless:
+            return _Ended(reason="hopeless", detail=hopeless)
+        errors = too_many_errors(self._cell.scenario.load, ended=self._ended, failed=self._failed)
+        return _Ended(reason="errors", detail=errors) if errors else None
+
+
+async def _send_part(cell: CellRun, part: _Part, watch: _Watch, alarm: Alarm) -> _Ended | None:
+    """Offer these prompts as the stage's pacer says. Gives why it stopped early, or ``None``."""
     start_ns = cell.clock.now_ns()
-    free_ns = [start_ns - cell.clock.origin_ns] * cell.plan.concurrency
-    flight: set[asyncio.Task[Sample]] = set()
-    stop: tuple[str, str] | None = None
+    slots = deque([start_ns - cell.clock.origin_ns] * part.stage.slots)
+    flight = Flight(alarm.ring)
+    stop: _Ended | None = None
     sent = 0
     try:
         while True:
+            for sample in flight.landed():
+                slots.append(_freed(sample, cell.clock))
+                stop = watch.take(sample) or stop
             elapsed_s = (cell.clock.now_ns() - start_ns) / 1e9
-            answer = Stop() if stop else pacer(elapsed_s, sent, len(flight))
+            answer: Step = Stop() if stop else part.stage.pacer(elapsed_s, sent, flight.size)
             if isinstance(answer, Send):
-                job = _job(cell, phase, prompts[sent], free_ns[0], first_seq + sent)
-                # Beyond its least, a cell must not use what a later one needs for its own.
-                keep = cell.keep if phase == "measured" and sent >= cell.plan.min_n else NOTHING
+                job = _job(cell, part, sent, _ready_ns(cell.clock, start_ns, answer, slots))
+                keep = NOTHING if sent < part.free else cell.keep
                 refusal = cell.till.reserve(cell.wire.target.key, job.reservation(), keep)
                 if refusal is None:
-                    del free_ns[0]
+                    if answer.due_s is None and slots:
+                        slots.popleft()
                     sent += 1
-                    flight.add(asyncio.create_task(take_sample(job, cell.till, cell.clock, keep)))
+                    flight.launch(_take(cell, part, job, keep, due=answer.due_s is not None))
+                    # So that it leaves before the next one is made ready.
+                    await asyncio.sleep(0)
                     continue
                 # What is in flight may settle below its reservation; only then is it really over.
-                if not flight:
-                    return refusal.reason, refusal.detail
-            elif isinstance(answer, Stop) and not flight:
-                return stop
-            wait_s = answer.seconds if isinstance(answer, Wait) else None
-            done, flight = await asyncio.wait(
-                flight, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
-            )
-            for sample in _take(done, cell, seen):
-                free_ns.append(_freed(sample, cell.clock))
-                reason = cell.after_block(seen)
-                stop = stop or (("hopeless", reason) if reason else None)
+                if not flight.size:
+                    return _Ended(reason=refusal.reason, detail=refusal.detail)
+            elif not flight.size and _is_last_word(answer):
+                return stop or _early(answer)
+            await alarm.wait(_until_ns(start_ns, elapsed_s, answer))
     finally:
-        await _break_off(flight, cell, seen)
+        await _break_off(cell, flight)
 
 
-def _job(cell: CellRun, phase: Phase, prompt: Prompt, ready_ns: int, seq: int) -> Job:
+def _job(cell: CellRun, part: _Part, index: int, ready_ns: int) -> Job:
     return Job(
-        seq=seq,
+        seq=part.first_seq + index,
         scenario=cell.scenario,
         wire=cell.wire,
-        phase=phase,
-        prompt=prompt,
+        phase=part.phase,
+        prompt=part.prompts[index],
         ready_ns=ready_ns,
+        fresh=cell.scenario.connection == "cold" and part.phase == "measured",
     )
 
 
-def _take(
-    done: Iterable[asyncio.Task[Sample]], cell: CellRun, seen: list[Sample]
-) -> Iterator[Sample]:
-    tasks = list(done)
-    kept = (task.result() for task in tasks if task.exception() is None)
-    for sample in sorted(kept, key=lambda s: s.seq):
-        cell.record(sample)
-        seen.append(sample)
-        yield sample
-    for task in tasks:
-        task.result()  # a bug of ours surfaces, after what was measured beside it is kept
+def _ready_ns(clock: Clockwork, start_ns: int, answer: Send, slots: deque[int]) -> int:
+    """When the request should have gone: as scheduled, or when its slot became free."""
+    if answer.due_s is not None:
+        return start_ns - clock.origin_ns + round(answer.due_s * 1e9)
+    return slots[0] if slots else clock.now_ns() - clock.origin_ns
+
+
+async def _take(cell: CellRun, part: _Part, job: Job, keep: Kept, *, due: bool) -> Sample:
+    sample = await take_sample(job, cell.till, cell.clock, keep)
+    marks = sample.marks
+    if due:
+        # What the rate limiter held back is told by itself, as it is of every delay.
+        marks = replace(marks, due=job.ready_ns + round(sample.held_s * 1e9))
+    return replace(sample, marks=marks, step=part.stage.step)
+
+
+def _is_last_word(answer: Step) -> bool:
+    """Whether nothing but the end of a request could change the answer."""
+    return isinstance(answer, Stop) or (isinstance(answer, Wait) and answer.seconds is None)
+
+
+def _early(answer: Step) -> _Ended | None:
+    if isinstance(answer, Stop) and answer.early:
+        return _Ended(reason="duration", detail=answer.early)
+    return None
+
+
+def _until_ns(start_ns: int, elapsed_s: float, answer: Step) -> int | None:
+    if isinstance(answer, Wait) and answer.seconds is not None:
+        return start_ns + round((elapsed_s + answer.seconds) * 1e9)
+    return None
 
 
 def _freed(sample: Sample, clock: Clockwork) -> int:
@@ -135,15 +225,10 @@ def _freed(sample: Sample, clock: Clockwork) -> int:
     return clock.now_ns() - clock.origin_ns
 
 
-async def _break_off(flight: set[asyncio.Task[Sample]], cell: CellRun, seen: list[Sample]) -> None:
+async def _break_off(cell: CellRun, flight: Flight) -> None:
     """Cancel what is in flight and keep its samples: they cost, and they say ``cut``."""
-    for task in flight:
-        task.cancel()
-    results = await asyncio.gather(*flight, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Sample):
-            cell.record(result)
-            seen.append(result)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
+    samples, problems = await flight.break_off()
+    for sample in samples:
+        cell.record(sample)
+    for problem in problems:
+        raise problem

@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import TypedDict
 
+from lens_gate.records.sample import Clock, Sample
 from lens_gate.stats.quantiles import sample_quantile
 
 _EVERY_S = 0.02
@@ -22,6 +24,42 @@ class LagMeter:
         if not self.late_s:
             return None
         return sample_quantile(self.late_s, 0.99)
+
+
+class HealthSummary(TypedDict):
+    """The fields of ``RunEnd`` that requests themselves tell of their client."""
+
+    client_lag_p99_s: float | None
+    merged_share: float
+    clock: str
+
+
+class Health:
+    """What the requests of a run tell of the client that sent them, warm-up included."""
+
+    def __init__(self) -> None:
+        self._late_ns: list[int] = []
+        self._outputs = self._merged = 0
+        self._clocks: set[Clock] = set()
+
+    def add(self, sample: Sample) -> None:
+        """Count a request; of one without an answer there is nothing to tell."""
+        marks = sample.marks
+        if marks.first_byte is None:
+            return
+        if marks.lag is not None and len(self._late_ns) < _KEEP:
+            self._late_ns.append(marks.lag)
+        self._outputs += len(marks.output_ns)
+        self._merged += marks.merged
+        self._clocks.add(marks.clock)
+
+    def summary(self) -> HealthSummary:
+        """Seconds, share, and the clocks by name."""
+        return HealthSummary(
+            client_lag_p99_s=sample_quantile(self._late_ns, 0.99) / 1e9 if self._late_ns else None,
+            merged_share=self._merged / self._outputs if self._outputs else 0.0,
+            clock=", ".join(sorted(self._clocks)),
+        )
 
 
 @asynccontextmanager

@@ -3,20 +3,23 @@
 import asyncio
 import gc
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lens_gate.errors import WorldError
-from lens_gate.load.order import prompt_order
+from lens_gate.load.order import prompt_order, trace_order, warm_calls, warmed
 from lens_gate.metrics.ledger import open_ledger
 from lens_gate.records.plan import CellPlan, Plan
+from lens_gate.records.policy import Prompt
 from lens_gate.records.run import CellEnd, EndReason, RunEnd, Spend
 from lens_gate.records.sample import Sample
 from lens_gate.runner.cell import AfterBlock, CellRun, run_cell
 from lens_gate.runner.journal import Journal, write
-from lens_gate.runner.lag import LagMeter, lag_meter
+from lens_gate.runner.lag import Health, LagMeter, lag_meter
+from lens_gate.runner.rounds import run_rounds
 from lens_gate.runner.sample import Clockwork
 from lens_gate.runner.till import Kept, Till
 from lens_gate.runner.wire import Wire
@@ -52,9 +55,17 @@ class Onlookers:
 
 
 async def measure(
-    plan: Plan, *, wires: Mapping[str, Wire], journal: Journal, onlookers: Onlookers
+    plan: Plan,
+    *,
+    wires: Mapping[str, Wire],
+    journal: Journal,
+    onlookers: Onlookers,
+    side_by_side: bool = False,
 ) -> RunEnd:
     """Measure the plan; every sample and the end are in the journal when this returns.
+
+    ``side_by_side`` sends each prompt to all cells before the next one; they must then be of one
+    scenario. Else cells are measured one after the other.
 
     Raises:
         WorldError: the journal could not be written. Nothing else: failures are samples.
@@ -71,15 +82,18 @@ async def measure(
         write(journal, sample)
         onlookers.observe(state.seen(sample, cell))
 
+    def ready(cell: CellPlan) -> CellRun:
+        return _cell_run(cell, plan, wires, state.till, clock, record, onlookers.after_block)
+
     async def cells() -> None:
+        if side_by_side:
+            state.ends += await _rounds(plan, [ready(cell) for cell in plan.cells])
+            return
         for cell in plan.cells:
-            end = await run_cell(
-                _cell_run(cell, plan, wires, state.till, clock, record, onlookers.after_block),
-                first_seq=state.first_seq(),
-            )
+            end = await run_cell(ready(cell), first_seq=state.first_seq())
             state.ends.append(end)
 
-    with _quiet_collector():
+    with quiet_collector():
         async with lag_meter() as lag:
             work = asyncio.create_task(cells())
             try:
@@ -94,6 +108,18 @@ async def measure(
     return end
 
 
+async def _rounds(plan: Plan, cells: Sequence[CellRun]) -> list[CellEnd]:
+    """All cells in rounds, with the first one's prompts and as many requests as each can have."""
+    n = min(cell.plan.n for cell in cells)
+    same = [replace(cell, plan=replace(cell.plan, n=n), prompts=cells[0].prompts) for cell in cells]
+    size = n + cells[0].plan.warmup
+    return await run_rounds(
+        same,
+        first_seq=[size * k for k in range(len(same))],
+        chance=generator(plan.seed, "rounds"),
+    )
+
+
 class _State:
     """What changes while a run goes on, apart from the money."""
 
@@ -102,10 +128,9 @@ class _State:
         self.plan = plan
         self.till = Till(open_ledger(plan.budget, plan.policy.targets.values()))
         self.ends: list[CellEnd] = []
-        self._samples = 0
-        self._failed = 0
-        self._cell = ""
-        self._done = 0
+        self._health = Health()
+        self._done: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
 
     def first_seq(self) -> int:
         return sum(c.n + c.warmup for c in self.plan.cells[: len(self.ends)])
@@ -114,16 +139,15 @@ class _State:
         return (time.monotonic_ns() - self.origin_ns) / 1e9
 
     def seen(self, sample: Sample, cell: CellPlan) -> Progress:
-        if self._cell != cell.cell:
-            self._cell, self._done, self._failed = cell.cell, 0, 0
-        self._done += 1
-        self._failed += sample.failure is not None
+        self._done[cell.cell] += 1
+        self._health.add(sample)
+        self._failed[cell.cell] += sample.failure is not None
         return Progress(
             cell=cell.cell,
             phase=sample.phase,
-            done=self._done,
+            done=self._done[cell.cell],
             total=cell.n + cell.warmup,
-            failed=self._failed,
+            failed=self._failed[cell.cell],
             cells_done=len(self.ends),
             cells=len(self.plan.cells),
             spend=self.till.spend(),
@@ -145,6 +169,7 @@ class _State:
             spend=self.till.spend(),
             cells=(*self.ends, *missing),
             lag_p99_s=lag.p99_s(),
+            **self._health.summary(),
         )
 
 
@@ -188,18 +213,25 @@ def _cell_run(
         plan=cell,
         scenario=scenario,
         wire=wires[cell.target],
-        prompts=prompt_order(
-            scenario.prompts,
-            cell.n,
-            cell.warmup,
-            generator(plan.seed, "order", cell.scenario, cell.target),
-        ),
+        prompts=_prompts(cell, plan),
+        chance=generator(plan.seed, "arrivals", cell.scenario, cell.target),
         till=till,
         keep=_kept(plan, cell),
         clock=clock,
         record=lambda sample: record(sample, cell),
         after_block=after_block,
     )
+
+
+def _prompts(cell: CellPlan, plan: Plan) -> Sequence[Prompt]:
+    scenario = plan.policy.scenarios[cell.scenario]
+    warm = warm_calls(scenario.prompts, cell.n) if scenario.cache == "warm" else 0
+    if scenario.follows_trace:
+        order = trace_order(scenario.prompts, cell.n, cell.warmup - warm)
+    else:
+        chance = generator(plan.seed, "order", cell.scenario, cell.target)
+        order = prompt_order(scenario.prompts, cell.n, cell.warmup - warm, chance)
+    return warmed(order, cell.n) if warm else order
 
 
 def _kept(plan: Plan, cell: CellPlan) -> Kept:
@@ -213,7 +245,7 @@ def _kept(plan: Plan, cell: CellPlan) -> Kept:
 
 
 @contextmanager
-def _quiet_collector() -> Iterator[None]:
+def quiet_collector() -> Iterator[None]:
     """Keep garbage collection out of the timed path: rarer, and blind to what already lives."""
     before = gc.get_threshold()
     gc.collect()

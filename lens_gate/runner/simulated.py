@@ -7,6 +7,7 @@ the client. It ends when its standard input closes, so that even our own violent
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 
 from lens_gate.errors import WorldError
 from lens_gate.records.json_types import Json
@@ -17,13 +18,17 @@ _STOP_S = 5.0
 
 
 @asynccontextmanager
-async def simulated_server(behaviour: Mapping[str, Json], *, seed: int) -> AsyncIterator[int]:
+async def simulated_server(
+    behaviour: Mapping[str, Json], *, seed: int, log_path: Path | None = None
+) -> AsyncIterator[int]:
     """A simulated provider with this behaviour; gives the port that it serves on loopback.
+
+    ``log_path`` is where it writes its own stamps.
 
     Raises:
         WorldError: it did not start.
     """
-    python, *arguments = argv_for(seed=seed)
+    python, *arguments = argv_for(seed=seed, log_path=log_path)
     try:
         process = await asyncio.create_subprocess_exec(
             # Isolated: a folder `lens_gate` in the user's checkout must not become our server.

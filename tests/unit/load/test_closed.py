@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lens_gate.load import PATTERNS, Send, Stop, Wait, closed, pacer
-from lens_gate.records.policy import Load
+from lens_gate.load import Send, Stop, Wait, closed
 
 
 @pytest.mark.parametrize(
@@ -42,12 +41,12 @@ def test_impossible_loops_are_refused(concurrency, requests) -> None:
         closed(concurrency=concurrency, requests=requests)
 
 
-def test_the_table_of_patterns_reads_a_policys_load() -> None:
-    assert list(PATTERNS) == ["closed"]
-    pace = pacer(Load(pattern="closed", concurrency=3), 4)
-    assert [pace(0.0, n, n) for n in range(5)] == [Send(), Send(), Send(), Wait(), Stop()]
-    with pytest.raises(KeyError):
-        pacer(Load(pattern="flood", concurrency=3), 4)
+def test_a_loop_that_lasts_so_long_sends_nothing_after() -> None:
+    pace = closed(concurrency=2, requests=5, duration_s=1.5)
+    assert pace(1.4999, 3, 1) == Send()
+    assert pace(1.5, 3, 1) == Stop(early="the load's duration of 1.5 s is over")
+    # All that it had to send is sent: its time did not end it.
+    assert pace(1.5, 5, 1) == Stop()
 
 
 @given(

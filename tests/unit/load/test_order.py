@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lens_gate.load.order import prompt_order
+from lens_gate.load.order import prompt_order, trace_order
 from lens_gate.records.policy import Message, Prompt
 from lens_gate.stats.rng import generator
 
@@ -64,3 +64,17 @@ def test_nothing_to_send_needs_no_prompts() -> None:
     assert prompt_order([], 0, 0, generator("x")) == ()
     with pytest.raises(ValueError, match="no prompts"):
         prompt_order([], 1, 0, generator("x"))
+
+
+def test_a_trace_keeps_its_order_and_warms_up_with_what_comes_after() -> None:
+    rows = prompts(5)
+
+    def of(n, warmup):
+        return [p.id for p in trace_order(rows, n, warmup)]
+
+    assert of(3, 0) == ["p0", "p1", "p2"]
+    assert of(3, 3) == ["p3", "p4", "p0", "p0", "p1", "p2"]
+    assert trace_order([], 0, 0) == ()
+    for impossible in ((rows, 6, 0), ([], 0, 1)):
+        with pytest.raises(ValueError, match="as many prompts"):
+            trace_order(*impossible)
