@@ -7,19 +7,26 @@ from pathlib import Path
 
 import click
 
-from lens_gate.cli.options import duration, output_option, seed_option, usd
+from lens_gate.cli.options import duration, plugin_option, seed_option, usd
 from lens_gate.errors import LensError
 from lens_gate.flows.adhoc import AdHoc
+from lens_gate.policy.spec import Document
 
 DEFAULT_PROMPT = "Explain in three sentences what a queue is."
 TARGET_HELP = (
-    "PROVIDER:MODEL[@URL][,KEY=VALUE...], such as openai:gpt-4.1-mini or "
-    "vllm:my-model@http://localhost:8000/v1,price=free."
+    "PROVIDER:MODEL[@URL][,KEY=VALUE...]; PROVIDER is one of `lens-gate providers` or a flavor, "
+    "KEY any key of a policy's target."
 )
+# Not where the gate's own run lies: a look at something else must not take its place.
+_OUTPUT = Path("lens-gate-out/adhoc")
 
-_OPTIONS = (
+_QUESTION_OPTIONS = (
     click.option(
-        "--prompt", "texts", multiple=True, metavar="TEXT", help="A prompt; may be repeated."
+        "--prompt",
+        "texts",
+        multiple=True,
+        metavar="TEXT",
+        help="A prompt; may be repeated [default: a question of one line].",
     ),
     click.option(
         "--prompts",
@@ -28,6 +35,8 @@ _OPTIONS = (
         help="A file of prompts (JSONL, CSV or text) in the current folder.",
     ),
     click.option("--system", metavar="TEXT", help="The system prompt."),
+)
+_OPTIONS = (
     click.option(
         "--max-output-tokens",
         type=click.IntRange(1),
@@ -52,23 +61,32 @@ _OPTIONS = (
         metavar="TIME",
         help="The cap on time.",
     ),
+    plugin_option,
+    click.option(
+        "--output",
+        envvar="LENS_GATE_OUTPUT",
+        type=click.Path(file_okay=False, path_type=Path),
+        default=_OUTPUT,
+        show_default=True,
+        metavar="DIR",
+        help="Where run.jsonl goes, with every request that was sent.",
+    ),
 )
 
 
 def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
     """Prompts, limits, output folder and seed; handed over as one function that makes an order."""
 
-    @output_option
+    @_question_options
     @seed_option
     @wraps(function)
     def gathered(
         *,
-        texts: tuple[str, ...],
-        file: str | None,
-        system: str | None,
+        question: Document,
         max_output_tokens: int,
         max_usd: Decimal,
         max_duration: float,
+        plugins: tuple[str, ...],
         output: Path,
         seed: int | None,
         **rest: object,
@@ -79,13 +97,10 @@ def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
             requests: int,
             warmup: int,
             scenario: Mapping[str, object],
-            prompts: object = None,
             side_by_side: bool = False,
         ) -> AdHoc:
-            more = {} if system is None else {"system": system}
             return AdHoc(
                 targets=targets,
-                prompts=prompts or _prompts(texts, file),
                 requests=requests,
                 warmup=warmup,
                 max_output_tokens=max_output_tokens,
@@ -93,13 +108,30 @@ def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
                 max_duration_s=max_duration,
                 output=output,
                 seed=seed,
+                plugins=plugins,
                 side_by_side=side_by_side,
-                scenario={**more, **scenario},
+                scenario={**question, **scenario},
             )
 
         return function(order=order, **rest)
 
     for option in reversed(_OPTIONS):
+        gathered = option(gathered)
+    return gathered
+
+
+def _question_options(function: Callable[..., int]) -> Callable[..., int]:
+    """What is asked, handed over as the keys of a scenario."""
+
+    @wraps(function)
+    def gathered(
+        *, texts: tuple[str, ...], file: str | None, system: str | None, **rest: object
+    ) -> int:
+        question: Document = {"prompts": _prompts(texts, file)}
+        question |= {} if system is None else {"system": system}
+        return function(question=question, **rest)
+
+    for option in reversed(_QUESTION_OPTIONS):
         gathered = option(gathered)
     return gathered
 

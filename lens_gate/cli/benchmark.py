@@ -81,8 +81,9 @@ def command(
     lens-gate benchmark --target openai:gpt-4.1-mini -n 50 -c 4
     lens-gate benchmark --target vllm:m@http://localhost:8000/v1,price=free --rate 5 -n 200
     """  # noqa: D301  # \b is the character by which click keeps the lines as they are
-    synthetic = {"synthetic": {"input_tokens": input_tokens}} if input_tokens else None
-    asked = order((target,), requests=requests, warmup=warmup, scenario=scenario, prompts=synthetic)
+    if input_tokens is not None:
+        scenario = {**scenario, "prompts": {"synthetic": {"input_tokens": input_tokens}}}
+    asked = order((target,), requests=requests, warmup=warmup, scenario=scenario)
     with outside() as world:
         found = measure_adhoc(asked, world)
     shown = columns(found)

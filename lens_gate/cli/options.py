@@ -58,6 +58,13 @@ seed_option = click.option(
     metavar="N",
     help="Seed of prompt order, resampling and simulated providers [default: a fresh one].",
 )
+plugin_option = click.option(
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="DIST",
+    help="An installed distribution whose providers may be used; may be repeated.",
+)
 
 
 _CAPS = (

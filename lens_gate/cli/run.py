@@ -23,7 +23,8 @@ _CODES = {
 def command(order: Order) -> int:
     """Measure only: write run.jsonl to the output folder, judge nothing.
 
-    `lens-gate judge --run` judges it later; `lens-gate baseline update --from` stores it.
+    `lens-gate judge --run` judges it later; `lens-gate baseline update --from` stores it. Ends with
+    exit code 5 where not one request succeeded.
     """
     with outside() as world:
         run = measure_only(order, world)
@@ -38,4 +39,6 @@ def command(order: Order) -> int:
         f"{format_duration(run.end.elapsed_s)}, seed {run.header.seed}\n"
         f"wrote {order.output / RUN_FILE}"
     )
+    if run.end.reason == "complete" and failed == measured:
+        return EXIT_UNMEASURED
     return _CODES[run.end.reason]

@@ -42,8 +42,8 @@ def command(  # one parameter for each option
 ) -> int:
     """Serve a simulated provider over real HTTP until interrupted.
 
-    By its behaviour's `dialect` it speaks OpenAI Chat Completions at /v1/chat/completions or
-    Anthropic Messages at /v1/messages. /__sim/stats has its own books.
+    It speaks every dialect at once, each at its own path: OpenAI Chat Completions and Responses,
+    Azure, Anthropic Messages, Gemini and Vertex, Bedrock, Ollama. /__sim/stats has its own books.
     """
     behaviour = read_behaviour(behaviour_path, settings)
     asyncio.run(_serve(behaviour, host, port, seed or 0, log_path))

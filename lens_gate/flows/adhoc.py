@@ -15,11 +15,11 @@ from lens_gate.flows.measuring import measure_plan, new_header
 from lens_gate.flows.outputs import RUN_FILE
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import protocols, unit_prices
+from lens_gate.flows.plugged import provider_rows
 from lens_gate.flows.preparing import resolve_keys
 from lens_gate.policy import load, read_worktree_file
 from lens_gate.policy.plan import make_plan
 from lens_gate.policy.spec import Document, names_for, target_document
-from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.plan import Plan
 from lens_gate.records.policy import Policy
 from lens_gate.records.run import Run
@@ -30,14 +30,14 @@ WHERE = "the command line"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdHoc:
-    """What to send where. ``prompts`` is a file, a list of texts, or what a policy's `prompts` is.
+    """What to send where.
 
-    ``scenario`` holds further keys of a scenario (load, cache, connection, stream, tools).
-    ``seed`` ``None``: a fresh one is drawn and printed.
+    ``scenario`` holds keys of a policy's scenario: prompts, system, load, cache, connection ....
+    ``seed`` ``None``: a fresh one is drawn and printed. ``plugins`` are the distributions whose
+    providers may be used.
     """
 
     targets: Sequence[str]
-    prompts: object
     requests: int
     warmup: int
     max_output_tokens: int
@@ -47,6 +47,7 @@ class AdHoc:
     seed: int | None
     side_by_side: bool = False
     scenario: Mapping[str, object] = field(default_factory=dict)
+    plugins: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +65,9 @@ def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
         LensError: the request makes no sense, a price or a key is missing, the caps are too small.
     """
     policy = adhoc_policy(order, outside.cwd)
-    providers = protocols(policy)
     seed = outside.entropy() if order.seed is None else order.seed
     try:
+        providers = protocols(policy)
         prices = unit_prices(policy, providers, at=outside.now())
     except InputError as error:
         raise _plain(error) from None
@@ -96,7 +97,8 @@ def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
     Raises:
         LensError: it makes no sense; the message lists all that is wrong.
     """
-    targets = [target_document(spec, PROVIDERS) for spec in order.targets]
+    rows = provider_rows(order.plugins)
+    targets = [target_document(spec, rows) for spec in order.targets]
     named = dict(zip(names_for(targets), targets, strict=True))
     document: Document = {
         "version": 1,
@@ -108,11 +110,11 @@ def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
             "max_duration": f"{max(1, round(order.max_duration_s * 1000))}ms",
         },
         "baseline": {"compare": "none"},
+        "plugins": list(order.plugins),
         "targets": named,
         "scenarios": {
             SCENARIO: {
                 "targets": list(named),
-                "prompts": order.prompts,
                 "max_output_tokens": order.max_output_tokens,
                 "samples": {"min": 1, "max": order.requests, "warmup": order.warmup},
                 **order.scenario,
@@ -124,7 +126,7 @@ def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
             json.dumps(document).encode(),
             file=WHERE,
             read_file=read_worktree_file(cwd),
-            providers=PROVIDERS,
+            providers=rows,
         )
     except InputError as error:
         raise _plain(error) from None

@@ -4,10 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from lens_gate.flows.adhoc import Measured
-from lens_gate.judge.side_by_side import Difference, mean_change, typical_change
+from lens_gate.judge.side_by_side import mean_change, typical_change
 from lens_gate.metrics.arms import head_arm, measured
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.metrics.summary import price_remarks, remarks, statistics
+from lens_gate.records.difference import Difference
 from lens_gate.records.plan import CellPlan
 from lens_gate.records.sample import Sample
 from lens_gate.render.side_by_side import Column

@@ -104,7 +104,13 @@ def _measure(prepared: Prepared, sources: Sources, order: Order, outside: Outsid
         if sources.context.is_fork:
             raise _MissingKeyError("a fork's run has no access to the key", error.hint) from error
         raise
-    header = new_header(prepared.plan, outside, commit=sources.commit, dirty=sources.refs.dirty)
+    header = new_header(
+        prepared.plan,
+        outside,
+        commit=sources.commit,
+        dirty=sources.refs.dirty,
+        providers=prepared.providers,
+    )
     return measure_plan(
         prepared.plan,
         header=header,

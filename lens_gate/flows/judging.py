@@ -75,6 +75,7 @@ def _cell_data(
     return CellData(
         kind=providers[plan.target].kind,
         samples=samples,
+        warmup=[s for s in run.samples if s.cell == plan.cell and s.phase == "warmup"],
         stored=history.runs,
         incomparable=(
             "no stored run compares: " + "; ".join(history.incomparable)
@@ -112,4 +113,4 @@ def broken_off(run: Run) -> bool:
 
 
 _BROKEN_OFF = "the run was broken off: there is no verdict"
-_CAPS = frozenset({"money", "requests", "target", "time", "overrun"})
+_CAPS = frozenset({"money", "requests", "target", "time", "duration", "overrun"})

@@ -11,7 +11,9 @@ from datetime import datetime
 from pathlib import Path
 
 from lens_gate import __version__
+from lens_gate.flows.networks import networks, noted
 from lens_gate.flows.outside import Outside
+from lens_gate.plugins import versions
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan
 from lens_gate.records.run import EndReason, Run, RunHeader
@@ -19,7 +21,7 @@ from lens_gate.runner.journal import Journal, open_journal, read_run
 from lens_gate.runner.measure import Onlookers, hopeless, measure
 from lens_gate.runner.wire import open_wires
 from lens_gate.stats.rng import seed_of
-from lens_gate.transport import Secret
+from lens_gate.transport import Credential, measuring_loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,13 +31,24 @@ class Keys:
     ``hidden`` are header values that came from the environment: they are kept out of all text.
     """
 
-    secrets: Mapping[str, Secret | None]
+    secrets: Mapping[str, Credential]
     headers: Mapping[str, Mapping[str, str]]
     hidden: tuple[str, ...]
 
 
-def new_header(plan: Plan, outside: Outside, *, commit: str | None, dirty: bool) -> RunHeader:
-    """The head of a run that is about to begin."""
+def new_header(
+    plan: Plan,
+    outside: Outside,
+    *,
+    commit: str | None,
+    dirty: bool,
+    providers: Mapping[str, Provider],
+) -> RunHeader:
+    """The head of a run that is about to begin.
+
+    Raises:
+        LensError: a proxy or a TLS file is not what it should be, or a plug-in is gone.
+    """
     created = stamp(outside.now())
     return RunHeader(
         run_id=f"{created}-{seed_of(plan.seed, created) % 16**8:08x}",
@@ -47,8 +60,18 @@ def new_header(plan: Plan, outside: Outside, *, commit: str | None, dirty: bool)
         seed=plan.seed,
         budget=plan.budget,
         cells=plan.cells,
-        environment=environment(),
+        environment={
+            **environment(),
+            **_plug_ins(plan),
+            **noted(networks(plan, providers, outside)),
+        },
     )
+
+
+def _plug_ins(plan: Plan) -> Mapping[str, str]:
+    """The third parties' part of what measures; nothing where there is none."""
+    found = versions(plan.policy.plugins).items()
+    return {"plugins": ", ".join(f"{name} {version}" for name, version in found)} if found else {}
 
 
 def stamp(moment: datetime) -> str:
@@ -85,17 +108,17 @@ def measure_plan(
         WorldError: the journal can't be written, or a simulated provider did not start.
     """
     with open_journal(journal_path, header) as journal:
-        asyncio.run(
-            _measure(
-                plan,
-                journal,
-                providers,
-                keys,
-                outside,
-                side_by_side=side_by_side,
-                run_id=header.run_id,
-            )
+        work = _measure(
+            plan,
+            journal,
+            providers,
+            keys,
+            outside,
+            side_by_side=side_by_side,
+            run_id=header.run_id,
         )
+        with asyncio.Runner(loop_factory=measuring_loop) as runner:
+            runner.run(work)
     return read_run(journal_path)
 
 
@@ -119,6 +142,7 @@ async def _measure(
             hidden=keys.hidden,
             seed_of=lambda target: seed_of(plan.seed, "simulated", target),
             run_id=run_id,
+            networks=networks(plan, providers, outside),
         ) as wires:
             onlookers = Onlookers(
                 observe=outside.observe,

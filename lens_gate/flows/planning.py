@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import TypeVar
 
 from lens_gate.errors import InputError, LensError, Problem
+from lens_gate.flows.fitting import check_features
+from lens_gate.flows.plugged import provider_rows
 from lens_gate.load.question import chat_request
 from lens_gate.metrics.price_table import PriceUnknown
 from lens_gate.metrics.pricing import resolve
@@ -55,8 +57,27 @@ def _lower(name: str, cap: _Amount | None, wanted: _Amount | None) -> _Amount | 
 
 
 def protocols(policy: Policy) -> Mapping[str, Provider]:
-    """The protocol of each target."""
-    return {key: wire(target.provider, target.simulate) for key, target in policy.targets.items()}
+    """The protocol of each target.
+
+    Raises:
+        LensError: a plug-in of the policy is missing or broken, or was not loaded since nobody
+            approved it yet.
+        InputError: a scenario asks for something that a protocol has no words for.
+    """
+    rows = provider_rows(policy.plugins)
+    for target in policy.targets.values():
+        if target.provider not in rows:
+            raise LensError(
+                f"the provider {target.provider!r} of the target {target.key!r} is a plug-in's, "
+                "and a pull request's plug-ins are not loaded",
+                "it counts once the policy that names the plug-in is merged",
+            )
+    found = {
+        key: wire(target.provider, target.simulate, target.flavor, rows)
+        for key, target in policy.targets.items()
+    }
+    check_features(policy, found)
+    return found
 
 
 def unit_prices(

@@ -1,11 +1,25 @@
-"""The tables of the house with the rows of a policy's plug-ins."""
+"""The table of providers with the rows of a policy's plug-ins."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from lens_gate.errors import LensError
-from lens_gate.plugins import PROVIDERS_GROUP, plugged
-from lens_gate.providers.interface import Provider
+from lens_gate.flows.guarded import guarded
+from lens_gate.plugins import PROVIDERS_GROUP, PlugIn, plugged
+from lens_gate.providers.interface import Provider, fits_anywhere
 from lens_gate.providers.table import PROVIDERS
+
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+# What a policy may say of a provider that is not loaded: nothing of it is held against anything.
+_STAND_IN: Final = replace(
+    PROVIDERS["openai-compatible"],
+    title="A plug-in's provider that is not loaded",
+    default_base_url="https://plug-in.invalid",
+    credentials=("key", "none", "aws", "google", "azure"),
+    unfit=fits_anywhere,
+)
 
 
 def provider_rows(plugins: Sequence[str]) -> Mapping[str, Provider]:
@@ -14,17 +28,50 @@ def provider_rows(plugins: Sequence[str]) -> Mapping[str, Provider]:
     Raises:
         LensError: a plug-in is missing or broken, is no provider, or takes a built-in's name.
     """
-    rows = dict(PROVIDERS)
-    for name, row in plugged(PROVIDERS_GROUP, plugins).items():
-        if not isinstance(row, Provider):
-            raise LensError(
-                f"the plug-in {name!r} is a {type(row).__name__}, no provider",
-                "its entry point must name a lens_gate.providers.interface.Provider",
-            )
-        if name in PROVIDERS or row.name != name:
-            raise LensError(
-                f"the plug-in {name!r} calls itself {row.name!r}",
-                "a plug-in's row has the name of its entry point, and none that is built in",
-            )
-        rows[name] = row
-    return rows
+    found = plugged(PROVIDERS_GROUP, plugins)
+    return {**PROVIDERS, **{name: _checked(name, plug_in) for name, plug_in in found.items()}}
+
+
+def untrusted_rows(
+    trusted: Sequence[str], plugins: Iterable[str], named: Iterable[str]
+) -> Mapping[str, Provider]:
+    """The table for a policy that nobody approved yet: its own plug-ins are never loaded.
+
+    Where it names ones that the ``trusted`` policy does not, the providers that its targets name
+    get stand-ins, so that it can be read and its new targets take effect after merge. A stand-in
+    is never asked to encode anything.
+
+    Raises:
+        LensError: a plug-in of the trusted policy is missing or broken.
+    """
+    rows = provider_rows(trusted)
+    if set(plugins) <= set(trusted):
+        return rows
+    return {**{name: replace(_STAND_IN, name=name) for name in named}, **rows}
+
+
+def _checked(name: str, plug_in: PlugIn) -> Provider:
+    row = plug_in.row
+    if not isinstance(row, Provider):
+        raise LensError(
+            f"the plug-in {plug_in.distribution!r} gives a {type(row).__name__} as {name!r}, "
+            "no provider",
+            "its entry point must name a lens_gate.providers.interface.Provider",
+        )
+    if name in PROVIDERS:
+        raise LensError(
+            f"the plug-in {plug_in.distribution!r} takes the name {name!r}, which is built in",
+            "its authors must choose another name",
+        )
+    if row.name != name or not _NAME.fullmatch(name):
+        raise LensError(
+            f"the plug-in {plug_in.distribution!r} calls its provider {row.name!r} in its row and "
+            f"{name!r} as an entry point",
+            "both must be the same name, of small letters, digits and hyphens",
+        )
+    if row.kind not in ("hosted", "self-hosted"):
+        raise LensError(
+            f"the plug-in {plug_in.distribution!r} says that {name!r} is {row.kind!r}",
+            "a plug-in's provider is hosted or self-hosted",
+        )
+    return guarded(row, plug_in.distribution)

@@ -13,8 +13,14 @@ from lens_gate.policy.plan import make_plan
 from lens_gate.providers.interface import Provider
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import Plan
-from lens_gate.records.policy import Budget, Policy
-from lens_gate.transport import Secret, read_key_file, resolve_key, run_key_command
+from lens_gate.records.policy import Budget, Credentials, Policy
+from lens_gate.transport import (
+    Credential,
+    open_credentials,
+    read_key_file,
+    resolve_key,
+    run_key_command,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +80,28 @@ def resolve_keys(policy: Policy, outside: Outside) -> Keys:
     """The secrets of the targets that are used, and their extra headers.
 
     Raises:
-        LensError: a key is missing; the hint names what to set.
+        LensError: a key is missing, or a cloud's credentials; the hint names what to set.
+        WorldError: a cloud does not give a token.
     """
     used = {key for scenario in policy.scenarios.values() for key in scenario.targets}
-    secrets: dict[str, Secret | None] = {}
+    secrets: dict[str, Credential] = {}
+    opened: dict[Credentials, Credential] = {}
     headers: dict[str, Mapping[str, str]] = {}
     hidden: list[str] = []
     for key in sorted(used):
         target = policy.targets[key]
-        secrets[key] = resolve_key(
-            target.api_key,
-            environ=outside.environ,
-            read_file=read_key_file,
-            run_command=run_key_command,
-        )
+        cloud = target.credentials
+        if cloud is None or cloud in ("none", "key"):
+            secrets[key] = resolve_key(
+                target.api_key,
+                environ=outside.environ,
+                read_file=read_key_file,
+                run_command=run_key_command,
+            )
+        else:
+            if cloud not in opened:
+                opened[cloud] = open_credentials(cloud, environ=outside.environ)
+            secrets[key] = opened[cloud]
         private = _header_values(target.header_env, outside, key)
         hidden += private.values()
         headers[key] = {**target.headers, **private}

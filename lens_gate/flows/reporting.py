@@ -1,8 +1,9 @@
 """The report of a judged run: every number and sentence that any surface shows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import TypedDict
 
 from lens_gate import __version__
 from lens_gate.errors import EXIT_BUDGET, EXIT_OK
@@ -10,9 +11,15 @@ from lens_gate.flows.history import History
 from lens_gate.flows.judging import Judged, measured_in
 from lens_gate.judge.comparison import family_size
 from lens_gate.judge.wording import apportion, centre, headline, movements, next_step
+from lens_gate.metrics.client_health import client_lag_p99, clocks, merged_share
+from lens_gate.metrics.cold_start import cold_start
 from lens_gate.metrics.summary import price_remarks, remarks, statistics, stored_statistics
+from lens_gate.metrics.sweep import saturation, step_reports
+from lens_gate.metrics.window import load_report, shortfall
+from lens_gate.metrics.workload import cache_note, length_check
+from lens_gate.records.load_report import Saturation, StepReport
 from lens_gate.records.plan import CellPlan
-from lens_gate.records.policy import Budget, Change, Policy
+from lens_gate.records.policy import Budget, Change, Policy, Scenario
 from lens_gate.records.report import CellReport, Outcome, Refs, Report, Row, Statistics
 from lens_gate.records.run import Run, Spend
 from lens_gate.records.sample import Sample
@@ -65,7 +72,7 @@ def run_report(run: Run, judged: Judged, setting: Setting) -> Report:
         elapsed_s=run.end.elapsed_s if run.end else 0.0,
         seed=run.header.seed,
         changes=tuple(setting.changes),
-        warnings=(*setting.warnings, *_run_warnings(run, cells)),
+        warnings=(*setting.warnings, *_run_warnings(run, cells, rows)),
         environment=run.header.environment,
         reproduce=setting.reproduce,
         version=__version__,
@@ -160,13 +167,47 @@ def _cell_report(plan: CellPlan, run: Run, history: History, policy: Policy) -> 
         spent_usd=sum((s.settled_usd for s in run.samples if s.cell == plan.cell), Decimal(0)),
         metrics=metrics,
         history=earlier,
-        merged_share=_merged_share(samples),
+        merged_share=merged_share(samples),
+        client_lag_p99_s=client_lag_p99(samples),
+        clock=clocks(samples),
+        load=load_report(
+            samples,
+            scenario.objectives if scenario else {},
+            concurrency=plan.concurrency,
+        ),
+        **_sweep(plan, samples),
+        cold=cold_start(sample for sample in run.samples if sample.cell == plan.cell),
         notes=(
             *filter(None, (_moved(metrics, earlier), apportion(metrics, earlier))),
             *remarks(samples),
             *price_remarks(plan.prices, samples),
+            *_workload_notes(plan, samples, scenario),
         ),
     )
+
+
+def _workload_notes(
+    plan: CellPlan, samples: Sequence[Sample], scenario: Scenario | None
+) -> Iterator[str]:
+    """How the prompt cache was treated, and whether synthetic prompts have their length."""
+    if samples:
+        yield cache_note(samples, plan.fingerprint.fixed.get("cache", "as_is"))
+    prompts = scenario.prompts if scenario else ()
+    asked = {p.id: p.input_tokens for p in prompts if p.input_tokens is not None}
+    if note := length_check(samples, asked):
+        yield note
+
+
+class _Sweep(TypedDict):
+    steps: tuple[StepReport, ...]
+    saturation: Saturation | None
+
+
+def _sweep(plan: CellPlan, samples: Sequence[Sample]) -> _Sweep:
+    if plan.load is None or plan.load.pattern != "sweep":
+        return _Sweep(steps=(), saturation=None)
+    steps = step_reports(samples, plan.load)
+    return _Sweep(steps=steps, saturation=saturation(steps))
 
 
 def _moved(metrics: Mapping[str, Statistics], earlier: Mapping[str, Sequence[float]]) -> str:
@@ -192,12 +233,24 @@ def _span(history: History) -> str:
     return f"{first} to {last}" if first != last else first
 
 
-def _merged_share(samples: Sequence[Sample]) -> float:
-    outputs = sum(len(sample.marks.output_ns) for sample in samples)
-    return sum(sample.marks.merged for sample in samples) / outputs if outputs else 0.0
+def _withheld(cells: Sequence[CellReport], rows: Sequence[Row]) -> list[str]:
+    """Cells in which this client's own lateness would have made a verdict."""
+    texts = []
+    for cell in cells:
+        own = [r for r in rows if (r.scenario, r.target) == (cell.scenario, cell.target)]
+        count = sum(row.verdict.withheld for row in own)
+        if count:
+            some = "1 verdict is" if count == 1 else f"{count} verdicts are"
+            lag = cell.client_lag_p99_s
+            late = f" (p99 client lag {format_duration(lag)})" if lag is not None else ""
+            texts.append(
+                f"{cell.scenario}/{cell.target}: {some} withheld: this client was too busy to see "
+                f"exactly when events came{late}; run fewer streams on this machine"
+            )
+    return texts
 
 
-def _run_warnings(run: Run, cells: Sequence[CellReport]) -> list[str]:
+def _run_warnings(run: Run, cells: Sequence[CellReport], rows: Sequence[Row]) -> list[str]:
     texts = []
     if run.damaged:
         some = "1 damaged line" if run.damaged == 1 else f"{run.damaged} damaged lines"
@@ -207,6 +260,9 @@ def _run_warnings(run: Run, cells: Sequence[CellReport]) -> list[str]:
         texts.append(
             f"this client was busy: its event loop ran late by {format_duration(lag)} (p99)"
         )
+    if way := run.header.environment.get("network"):
+        texts.append(f"{way}; a connection through a proxy is one to the proxy, and so is connect")
+    texts += _withheld(cells, rows)
     spend = run.end.spend if run.end else None
     if spend is not None and spend.spent_usd > spend.cap_usd:
         texts.append(
@@ -218,7 +274,7 @@ def _run_warnings(run: Run, cells: Sequence[CellReport]) -> list[str]:
         if cell.merged_share > _MERGED_WORTH_SAYING:
             texts.append(
                 f"{name}: {format_share(cell.merged_share)} of the output events shared a read "
-                "with another: single gaps are blurred, TTFT and ITL are not"
+                "with another: their times are bounds; a verdict that these could move is withheld"
             )
         if cell.retried:
             some = (
@@ -227,6 +283,8 @@ def _run_warnings(run: Run, cells: Sequence[CellReport]) -> list[str]:
                 else f"{cell.retried} requests were retried and give"
             )
             texts.append(f"{name}: {some} no latency")
+        if cell.load is not None and not cell.steps and (short := shortfall(cell.load)):
+            texts.append(f"{name}: {short}")
         if len(cell.models) > 1:
             texts.append(f"{name}: answers came from more than one model")
     return texts

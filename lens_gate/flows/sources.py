@@ -5,15 +5,18 @@ from a head only what the author may ask about. Heads are read as data, through 
 """
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from lens_gate.errors import LensError, WorldError
 from lens_gate.flows.outside import Outside
+from lens_gate.flows.plugged import provider_rows, untrusted_rows
 from lens_gate.hosts.detect import detect, read_event_file
 from lens_gate.policy import load, overlay, read_worktree_file
+from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.context import Context
@@ -95,12 +98,30 @@ def _refs(
     )
 
 
-def _read_policy(
-    read: Callable[[str], bytes], name: str, *, called: str = ""
-) -> tuple[Policy, str]:
-    """A policy and its text, by a reader that also reads the files which it names."""
+def _read_policy(read: Callable[[str], bytes], name: str) -> tuple[Policy, str]:
+    """A trusted policy and its text, by a reader that also reads the files which it names."""
     data = read(name)
-    policy = load(data, file=called or name, read_file=read, providers=PROVIDERS)
+
+    def plug(plugins: Sequence[str], _named: Sequence[str]) -> Mapping[str, Provider]:
+        return provider_rows(plugins)
+
+    policy = load(data, file=name, read_file=read, providers=PROVIDERS, plug=plug)
+    return policy, data.decode("utf-8", "replace")
+
+
+def _read_head(
+    repository: Repository, head: str, name: str, *, called: str, trusted: Sequence[str]
+) -> tuple[Policy, str]:
+    """A head's policy and its text. Of its plug-ins those of the ``trusted`` policy alone count."""
+    read = blob_reader(repository, head)
+    data = read(name)
+    policy = load(
+        data,
+        file=called,
+        read_file=read,
+        providers=provider_rows(trusted),
+        plug=partial(untrusted_rows, trusted),
+    )
     return policy, data.decode("utf-8", "replace")
 
 
@@ -226,7 +247,8 @@ def _with_head(
         gone = Change(path=trusted.file, trusted="present", head="removed", effect="after_merge")
         return trusted, (gone,)
     # Named so that its problems, and the places of its new rules, are not taken for the trusted's.
-    theirs, _ = _read_policy(blob_reader(repository, head), name, called=f"{name} (head)")
+    called = f"{name} (head)"
+    theirs, _ = _read_head(repository, head, name, called=called, trusted=trusted.plugins)
     return overlay(trusted, theirs)
 
 
@@ -248,9 +270,10 @@ def _untrusted(
     """A change that brings the first policy: shown, not measured, since nobody approved it yet."""
     if head_name is None:
         raise _no_policy(names, f"at {context.target_branch} or in the head")
-    policy, text = _read_policy(blob_reader(repository, head), head_name)
+    policy, text = _read_head(repository, head, head_name, called=head_name, trusted=())
     return Sources(
-        policy=policy,
+        # Whoever makes a table of providers of this policy must not load what nobody approved.
+        policy=replace(policy, plugins=()),
         policy_text=text,
         context=context,
         refs=_refs(

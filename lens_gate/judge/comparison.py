@@ -17,8 +17,10 @@ from lens_gate.metrics.catalogue import (
     default_drift,
     prior_sd,
 )
+from lens_gate.metrics.cold_start import cold_arms
+from lens_gate.metrics.window import window_arm
 from lens_gate.records.baseline import Baseline
-from lens_gate.records.check import Check, Verdict
+from lens_gate.records.check import Arm, Check, Verdict
 from lens_gate.records.policy import Policy, Rule, Scenario
 from lens_gate.records.report import Row
 from lens_gate.records.sample import Sample
@@ -28,9 +30,10 @@ from lens_gate.records.sample import Sample
 class CellData:
     """What there is to judge a cell by.
 
-    ``samples`` are the head's measured requests. ``stored`` are the comparable runs, oldest first.
-    ``incomparable`` says why stored runs that exist do not compare. ``starved`` says what ended the
-    cell before its first allowed look (fewer requests than ``samples.min``), or is empty.
+    ``samples`` are the head's measured requests, ``warmup`` those before them. ``stored`` are the
+    comparable runs, oldest first. ``incomparable`` says why stored runs that exist do not compare.
+    ``starved`` says what ended the cell before its first allowed look (fewer requests than
+    ``samples.min``), or is empty.
     """
 
     kind: TargetKind
@@ -38,6 +41,7 @@ class CellData:
     stored: Sequence[Baseline]
     incomparable: str
     starved: str
+    warmup: Sequence[Sample] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,17 +123,28 @@ def _absolute(  # a limit in a cell is named by all of these
         return _Question(row=_no_data(row, blocked, limit=limit), check=None)
     if missing := _missing(data.samples, rule.metric):
         return _Question(row=_no_data(row, missing, limit=limit), check=None)
+    head, base = _arms(scenario, rule, data)
     check = Check(
         row.verdict.id,
         check_kind(rule.metric, rule.statistic),
         limit=limit,
-        head=head_arm(data.samples, rule.metric, scenario.objectives),
+        head=head,
+        base=base,
         better="higher" if which == "min" else "lower",
         shown=rule.assurance == "shown",
         unit=row.unit,
         bad="missed an objective" if rule.metric == "goodput" else "failed",
     )
     return _Question(row=row, check=check)
+
+
+def _arms(scenario: Scenario, rule: Rule, data: CellData) -> tuple[Arm, Arm | None]:
+    """The head's side of an absolute check, and what it is shifted against where it is a shift."""
+    if rule.metric == "cold_start_penalty":
+        return cold_arms([*data.warmup, *data.samples])
+    if CATALOGUE[rule.metric].per == "window":
+        return window_arm(data.samples, rule.metric, scenario.objectives), None
+    return head_arm(data.samples, rule.metric, scenario.objectives), None
 
 
 def _relative(scenario: Scenario, rule: Rule, target: str, data: CellData | None) -> _Question:
@@ -161,6 +176,7 @@ def _relative(scenario: Scenario, rule: Rule, target: str, data: CellData | None
         base=[stored_arm(b, rule.metric, scenario.objectives, prompts=common) for b in data.stored],
         run_sd=prior_sd(rule.metric, data.kind),
         better=CATALOGUE[rule.metric].better,
+        unit=row.unit,
     )
     return _Question(row=row, check=check)
 
@@ -173,14 +189,23 @@ def common_ids(samples: Sequence[Sample], stored: Sequence[Baseline]) -> frozens
 
 def _missing(samples: Sequence[Sample], metric: str) -> str:
     """Why no request has this metric though all succeeded, or nothing."""
-    if metric in ("error_rate", "goodput") or without_value(samples, metric) < len(samples):
+    per = CATALOGUE[metric].per
+    if per != "request" and (metric != "throughput" or any(map(_has_usage, samples))):
+        return ""
+    if per == "request" and without_value(samples, metric) < len(samples):
         return ""
     none = f"none of the {len(samples)} measured requests has a value"
     if metric == "connect":
         return f"{none}: all connections were open already"
-    if all(sample.usage is None for sample in samples):
+    if metric in ("ttft_scheduled", "e2e_scheduled"):
+        return f"{none}: the load has no schedule, or none succeeded"
+    if not any(map(_has_usage, samples)):
         return f"{none}: no answer reported usage"
     return none
+
+
+def _has_usage(sample: Sample) -> bool:
+    return sample.usage is not None and sample.usage.source == "provider"
 
 
 def _blocked(data: CellData | None) -> str:

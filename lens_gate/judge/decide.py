@@ -17,6 +17,8 @@ from lens_gate.judge.evidence import Evidence, change
 from lens_gate.judge.history import history_evidence
 from lens_gate.judge.inputs import Case, read_case
 from lens_gate.judge.rates import absolute_rate_evidence, relative_rate_evidence
+from lens_gate.judge.shift import shift_evidence
+from lens_gate.judge.withhold import withheld
 from lens_gate.judge.words import Keys, absolute_reason, relative_reason
 from lens_gate.records.check import Check, Verdict, VerdictName
 from lens_gate.stats import special
@@ -46,7 +48,8 @@ def decide(
         seed: fixes the label swaps of quantiles in a duet, together with each check's id.
 
     Unchanged builds fail in at most ``1 - confidence`` of policies; a real change no larger than
-    its margin fails a check in at most ``gamma``.
+    its margin fails a check in at most ``gamma``. A verdict that the client's own lateness could
+    have made (``Arm.low``, ``Arm.high``) is withheld: it is inconclusive.
 
     Raises:
         LensError: a check contradicts itself, or an arm holds something that is no measurement.
@@ -54,9 +57,18 @@ def decide(
     checks = list(checks)
     family = len(checks) if family is None else family
     _check_arguments(checks, confidence, gamma, family)
+
+    def as_they_stand(given: Sequence[Check]) -> list[Verdict]:
+        return _decide(given, alpha=1.0 - confidence, gamma=gamma, family=family, seed=seed)
+
+    return list(withheld(checks, as_they_stand(checks), as_they_stand))
+
+
+def _decide(
+    checks: Sequence[Check], *, alpha: float, gamma: float, family: int, seed: int
+) -> list[Verdict]:
     cases = [read_case(check) for check in checks]
     evidence = [gather(case, seed=seed) for case in cases]
-    alpha = 1.0 - confidence
     worse = holm(_over_share(cases, map(_p_worse, evidence)), alpha=alpha, family=family)
     better = holm(_over_share(cases, map(_p_better, evidence)), alpha=alpha, family=family)
     return [
@@ -74,6 +86,8 @@ def gather(case: Case, *, seed: int) -> Evidence:
     """What the data of one check say, by its kind and by what it is held against."""
     if case.check.kind == "error_rate":
         return relative_rate_evidence(case) if case.relative else absolute_rate_evidence(case)
+    if case.check.kind == "shift" and case.control is not None:
+        return shift_evidence(case, case.control)
     if not case.relative:
         return absolute_evidence(case)
     if case.control is not None:

@@ -6,25 +6,15 @@ duet), tokens and money by the ratio of their means (Student's t on the pairs).
 """
 
 import math
-from dataclasses import dataclass
 
 from lens_gate.judge.inputs import read_side
 from lens_gate.records.check import Arm
+from lens_gate.records.difference import Difference
 from lens_gate.stats import means, signed_rank, special
 
 LEVEL = 0.95
 MIN_PAIRS = 6
 """Fewer can't show a difference at this level, whatever they are: 2^-5 > 2.5 %."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """A relative change (0.2 is +20 %) with its interval, and the pairs that it rests on."""
-
-    change: float
-    low: float
-    high: float
-    pairs: int
 
 
 def typical_change(base: Arm, other: Arm) -> Difference | None:

@@ -22,11 +22,18 @@ _SHORT = {
     "chunk_gap_max": "largest chunk gap",
     "output_tps": "output tokens/s",
     "cached_share": "cached share of input",
+    "ttft_scheduled": "TTFT from the schedule",
+    "e2e_scheduled": "E2E from the schedule",
+    "rps": "successful requests/s",
+    "goodput_rps": "good requests/s",
 }
 # What a failed comparison of these metrics means, in the order of telling.
 _MEANINGS = {
     "is slower": ("ttft", "ttfr", "ttfb", "itl", "tpot", "chunk_gap_max", "output_tps", "connect"),
-    "takes longer overall": ("e2e",),
+    "keeps its users waiting longer": ("ttft_scheduled",),
+    "takes longer overall": ("e2e", "e2e_scheduled"),
+    "lets less through": ("throughput", "rps", "goodput_rps"),
+    "takes longer to start cold": ("cold_start_penalty",),
     "was held back by this client": ("queue_delay",),
     "writes longer answers": ("output_tokens", "reasoning_tokens"),
     "reads more input": ("input_tokens",),
@@ -249,6 +256,10 @@ _FAILURES = (
     "Look at the failed requests first: where more than a tenth fail, little can be decided. "
     "Then run the gate again."
 )
+_QUIETER = (
+    "Lower the concurrency, or run on a larger machine: `lens-gate calibrate` says how many "
+    "streams this one can be trusted with."
+)
 _MORE = (
     "Raise samples.max and the budget, or give the limits more room; each check's reason says "
     "what is missing."
@@ -304,6 +315,8 @@ def _undecided(open_rows: Sequence[Row], cells: Sequence[CellReport]) -> str:
     """What would settle the checks that are open: no history helps where none was asked."""
     if _failing(open_rows, cells):
         return _FAILURES
+    if any(row.verdict.withheld for row in open_rows):
+        return _QUIETER
     if open_rows and all(row.kind == "absolute" for row in open_rows):
         return _MORE
     return _STEPS["inconclusive"]

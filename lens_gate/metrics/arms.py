@@ -6,10 +6,12 @@ fresh one can't differ by the way in which they were read.
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import TypedDict
 
 from lens_gate.errors import LensError
+from lens_gate.metrics.bounds import limits
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.metrics.derive import censored, scalars
 from lens_gate.records.baseline import Baseline
@@ -24,20 +26,31 @@ ENVIRONMENT_KEPT: frozenset[str] = frozenset(
 """What a baseline remembers of the client's side: nothing that names a person, host or account."""
 
 # Decimal places of stored values: what the clock and the bill carry.
-_PLACES: Mapping[Unit, int] = {"s": 6, "usd": 9, "tokens": 0, "share": 6, "tokens/s": 3}
+_PLACES: Mapping[Unit, int] = {
+    "s": 6,
+    "usd": 9,
+    "tokens": 0,
+    "share": 6,
+    "tokens/s": 3,
+    "requests/s": 6,
+}
 
 _GAPS = frozenset({"itl", "tpot", "chunk_gap_max"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Row:
-    """One request: its numbers, its lower bounds, and whether it went through at once."""
+    """One request: its numbers, its lower bounds, and whether it went through at once.
+
+    ``limits`` are between what its numbers lie, where they are not exact.
+    """
 
     prompt_id: str
     values: Mapping[str, float]
     bounds: Mapping[str, float]
     failed: bool
     retried: bool
+    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 # A failed request of a stored run: counted there, without a row.
@@ -118,6 +131,7 @@ def _rows(samples: Iterable[Sample]) -> list[_Row]:
             bounds=censored(sample),
             failed=sample.failure is not None,
             retried=sample.attempts > 1,
+            limits=limits(sample),
         )
         for sample in measured(samples)
     ]
@@ -155,10 +169,20 @@ def _arm(rows: Sequence[_Row], metric: str, objectives: Mapping[str, float]) -> 
             for pair, row in zip(pairs, rows, strict=True)
             if not row.failed and not row.retried and meets(row.values, wanted)
         ]
-        return Arm(values=(1.0,) * len(good), pair=tuple(good), errors=len(rows) - len(good))
+        least, most = _missed(rows, wanted)
+        errors = len(rows) - len(good)
+        exact = least == errors == most
+        return Arm(
+            values=(1.0,) * len(good),
+            pair=tuple(good),
+            errors=errors,
+            errors_low=None if exact else least,
+            errors_high=None if exact else most,
+        )
     values: list[float] = []
     kept: list[tuple[str, int]] = []
     late: list[bool] = []
+    within: list[tuple[float, float]] = []
     errors = 0
     is_time = unit in ("s", "tokens/s")
     for pair, row in zip(pairs, rows, strict=True):
@@ -167,6 +191,7 @@ def _arm(rows: Sequence[_Row], metric: str, objectives: Mapping[str, float]) -> 
             values.append(value)
             kept.append(pair)
             late.append(metric in row.bounds)
+            within.append(row.limits.get(metric, (value, value)))
         elif row.failed or (row.retried and is_time):
             errors += 1
     return Arm(
@@ -174,7 +199,36 @@ def _arm(rows: Sequence[_Row], metric: str, objectives: Mapping[str, float]) -> 
         pair=tuple(kept),
         censored=tuple(late) if any(late) else None,
         errors=errors,
+        **_between(values, within),
     )
+
+
+def _missed(rows: Sequence[_Row], objectives: Mapping[str, float]) -> tuple[int, int]:
+    """The least and the most requests that can have missed an objective, failed ones included."""
+    missed = [0, 0]
+    for row in rows:
+        for place in (0, 1):
+            values = {
+                **row.values,
+                **{
+                    name: pair[place ^ (CATALOGUE[name].better == "higher")]
+                    for name, pair in row.limits.items()
+                },
+            }
+            missed[place] += row.failed or row.retried or not meets(values, objectives)
+    return missed[0], missed[1]
+
+
+class _Between(TypedDict, total=False):
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def _between(values: Sequence[float], within: Sequence[tuple[float, float]]) -> _Between:
+    """The bounds of an arm's values, where one of them is not exact."""
+    if all(pair == (value, value) for value, pair in zip(values, within, strict=True)):
+        return {}
+    return {"low": tuple(low for low, _ in within), "high": tuple(high for _, high in within)}
 
 
 def _pairs(rows: Sequence[_Row]) -> list[tuple[str, int]]:

@@ -1,7 +1,8 @@
 """The metrics of the house: one table of names, units, directions, statistics and definitions.
 
-Every metric is one number for each request; ``error_rate`` and ``goodput`` are one for each arm and
-take no statistic. The definitions are those of the measuring reference, printed with the numbers.
+Every metric is one number for each request, but for those that are one for each arm (shares of all
+requests) or for the whole measured window (rates, the cost of a cold start); they take no
+statistic. The definitions are those of the measuring reference, printed with the numbers.
 """
 
 import difflib
@@ -19,6 +20,7 @@ DEFINITIONS_VERSION = "1"
 """Changes when a number of the same name would come out differently: runs then do not compare."""
 
 Better: TypeAlias = Literal["lower", "higher"]
+Per: TypeAlias = Literal["request", "arm", "window"]
 TargetKind: TypeAlias = Literal["hosted", "self-hosted", "simulated"]
 
 STATISTICS: tuple[str, ...] = ("typ", "mean", "p50", "p90", "p95", "p99", "max")
@@ -30,8 +32,9 @@ ABSOLUTE_ONLY: frozenset[str] = frozenset({"max"})
 class Metric:
     """One metric: what it is called, counted in, which way is better and how it may be gated.
 
-    ``statistics`` are the words allowed after the dot; empty for a metric of a whole arm, whose
-    ``default_statistic`` is the empty word. ``definition`` is one sentence for people.
+    ``per`` is what has one such number. ``statistics`` are the words allowed after the dot; empty
+    for a metric that no single request has, whose ``default_statistic`` is the empty word.
+    ``definition`` is one sentence for people.
     """
 
     name: str
@@ -41,6 +44,7 @@ class Metric:
     statistics: tuple[str, ...]
     default_statistic: str
     definition: str
+    per: Per = "request"
 
 
 def _metric(
@@ -67,6 +71,22 @@ def _rate(name: str, title: str, definition: str, *, better: Better) -> Metric:
         statistics=(),
         default_statistic="",
         definition=definition,
+        per="arm",
+    )
+
+
+def _whole(
+    name: str, title: str, unit: "Unit", definition: str, *, better: Better = "higher"
+) -> Metric:
+    return Metric(
+        name=name,
+        title=title,
+        unit=unit,
+        better=better,
+        statistics=(),
+        default_statistic="",
+        definition=definition,
+        per="window",
     )
 
 
@@ -129,6 +149,20 @@ _ROWS = (
         "s",
         "new connection only; never inside TTFT, shown beside it",
     ),
+    _metric(
+        "ttft_scheduled",
+        "Time to first token from the schedule",
+        "s",
+        "first visible output - the moment for which the load had scheduled the request: "
+        "open loops only; a client or a server that stalls can't hide in it",
+    ),
+    _metric(
+        "e2e_scheduled",
+        "End to end from the schedule",
+        "s",
+        "last byte of the stream - the moment for which the load had scheduled the request: open "
+        "loops only",
+    ),
     _metric("input_tokens", "Input tokens", "tokens", "all input tokens that the provider reports"),
     _metric(
         "output_tokens",
@@ -167,14 +201,46 @@ _ROWS = (
         "requests that meet every objective of the policy / all requests",
         better="higher",
     ),
+    _whole(
+        "throughput",
+        "Throughput",
+        "tokens/s",
+        "output tokens of successful requests in the measured window / its length; judged by the "
+        "rates of its tenths",
+    ),
+    _whole(
+        "rps",
+        "Successful requests a second",
+        "requests/s",
+        "successful requests of the measured window / its length; "
+        "judged by the rates of its tenths",
+    ),
+    _whole(
+        "goodput_rps",
+        "Goodput a second",
+        "requests/s",
+        "requests that meet every objective of the policy, of the measured window / its length; "
+        "judged by the rates of its tenths",
+    ),
+    _whole(
+        "cold_start_penalty",
+        "Cold start penalty",
+        "s",
+        "by how much requests over new connections, or after a start or 10 s of silence, take "
+        "longer to their first visible output than warm ones, connection set-up included "
+        "(Hodges-Lehmann shift)",
+        better="lower",
+    ),
 )
 
 CATALOGUE: Mapping[str, Metric] = MappingProxyType({row.name: row for row in _ROWS})
 
 # Run-to-run standard deviations on the log scale (statistics.md 3.5): a metric behaves like the
 # first token, like the stream after it, or like a count of tokens.
-_LIKE_FIRST_TOKEN = frozenset({"ttft", "ttfr", "ttfb", "connect", "queue_delay", "chunk_gap_max"})
-_LIKE_STREAM = frozenset({"itl", "tpot", "e2e", "output_tps"})
+_LIKE_FIRST_TOKEN = frozenset(
+    {"ttft", "ttft_scheduled", "ttfr", "ttfb", "connect", "queue_delay", "chunk_gap_max"}
+)
+_LIKE_STREAM = frozenset({"itl", "tpot", "e2e", "e2e_scheduled", "output_tps"})
 
 # The default margins of history mode (statistics.md 3.7). No p95 by default.
 _DRIFT_HOSTED = {
@@ -218,12 +284,20 @@ def _did_you_mean(word: str, known: Mapping[str, Metric] | tuple[str, ...]) -> s
 
 
 def check_kind(metric: str, statistic: str) -> "CheckKind":
-    """The kind of check that tests this statistic: its own word, or ``error_rate`` for a rate.
+    """The kind of check that tests this statistic: its own word, or what its metric takes.
+
+    That is ``error_rate`` for a share of all requests, the mean of its parts for a rate of the
+    window, and ``shift`` for the cold start.
 
     Raises:
         KeyError: no such metric.
     """
-    return cast("CheckKind", statistic if CATALOGUE[metric].statistics else "error_rate")
+    row = CATALOGUE[metric]
+    if row.per == "request":
+        return cast("CheckKind", statistic)
+    if row.per == "arm":
+        return "error_rate"
+    return "shift" if metric == "cold_start_penalty" else "mean"
 
 
 def default_drift(metric: str, statistic: str, kind: TargetKind) -> float | None:

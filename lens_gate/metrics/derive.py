@@ -26,6 +26,9 @@ CENSORED_METRICS: tuple[str, ...] = (
 )
 """Times that a timeout bounds from below: it is worse than any latency (statistics.md 3.6)."""
 
+# What open loops count from the schedule too.
+_SCHEDULED: Mapping[str, str] = {"ttft": "ttft_scheduled", "e2e": "e2e_scheduled"}
+
 
 def scalars(sample: Sample) -> Mapping[str, float]:
     """Every number of this request that may decide a check, by metric.
@@ -63,7 +66,10 @@ def censored(sample: Sample) -> Mapping[str, float]:
     if sample.limit_s is None or sample.attempts != 1:
         return {}
     bound = max(sample.limit_s, _seen_for(sample.marks))
-    return dict.fromkeys(CENSORED_METRICS, bound)
+    found = dict.fromkeys(CENSORED_METRICS, bound)
+    if sample.marks.due is not None:
+        found |= dict.fromkeys(_SCHEDULED.values(), bound + _late(sample.marks))
+    return found
 
 
 def estimated(sample: Sample) -> Mapping[str, float]:
@@ -97,10 +103,20 @@ def _moments(marks: Marks) -> dict[str, float]:
         "e2e": marks.done,
     }
     found |= {name: (at - sent) * NS for name, at in ends.items() if at is not None}
+    if marks.due is not None:
+        late = _late(marks)
+        found |= {new: found[name] + late for name, new in _SCHEDULED.items() if name in found}
     longest = max((after - before for before, after in pairwise(marks.output_ns)), default=0)
     if longest > 0:
         found["chunk_gap_max"] = longest * NS
     return found
+
+
+def _late(marks: Marks) -> float:
+    """Seconds from the scheduled moment to the sending, connection set-up included."""
+    if marks.due is None or marks.sent is None:
+        return 0.0
+    return max(0, marks.sent - marks.due) * NS
 
 
 def _queue_delay_ns(marks: Marks, sent: int) -> int:

@@ -18,7 +18,8 @@ from lens_gate.render.figures import (
     worst_first,
 )
 from lens_gate.render.grid import markdown_grid, rows_grid, sign, title
-from lens_gate.units import format_share
+from lens_gate.render.offered import STEP_HEADERS, load_facts, step_lines
+from lens_gate.units import format_duration, format_share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +82,27 @@ def _cell(cell: CellReport) -> str:
         kinds = ", ".join(f"{count} x {code(kind)}" for kind, count in cell.failures.items())
         said = f"; the first said {code(cell.example_failure, 300)}" if cell.example_failure else ""
         facts.append(f"failures: {kinds}{said}")
+    facts += [prose(fact) for fact in load_facts(cell)]
+    if cell.clock:
+        facts.append(_client(cell))
     facts += [prose(note) for note in cell.notes]
     facts += [f"differs from the stored runs: {code(text, 200)}" for text in cell.changed]
     facts += [f"stored runs left out: {code(text, 200)}" for text in cell.not_comparable]
-    return "\n".join(f"- {fact}" for fact in facts) + _metrics(cell)
+    return "\n".join(f"- {fact}" for fact in facts) + _steps(cell) + _metrics(cell)
+
+
+def _client(cell: CellReport) -> str:
+    """How well this client saw: the clock, its lag, and events that shared a read."""
+    lag = cell.client_lag_p99_s
+    late = "" if lag is None else f", read up to {format_duration(lag)} late (p99 client lag)"
+    share = cell.merged_share
+    merged = f", {format_share(share)} of events shared a read" if share else ""
+    return f"arrivals stamped by the {prose(cell.clock)} clock{late}{merged}"
+
+
+def _steps(cell: CellReport) -> str:
+    body = [[figure(text) for text in line] for line in step_lines(cell)]
+    return "\n\n" + markdown_grid(STEP_HEADERS, body, left=1) if body else ""
 
 
 def _history(cell: CellReport) -> str:

@@ -34,6 +34,10 @@ _TITLES = {
     "output_tps": "output tokens/s",
     "cached_share": "cached share of input",
     "cost_usd": "cost",
+    "ttft_scheduled": "TTFT from the schedule",
+    "e2e_scheduled": "E2E from the schedule",
+    "rps": "successful requests/s",
+    "goodput_rps": "good requests/s",
 }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
+from lens_gate.load.wording import ending_words, load_words
 from lens_gate.metrics.catalogue import CATALOGUE, TargetKind, default_drift
 from lens_gate.records.plan import CellPlan, Plan
 from lens_gate.records.policy import Rule
@@ -34,6 +35,7 @@ def plan_text(
         "",
         _cells(plan.cells, stored),
         "",
+        *_by_text("load", "cell", _loads(plan)),
         *_by_text("times known from", "cell", _times(plan.cells)),
         *_by_text("price", "target", _prices(plan.cells)),
         "",
@@ -87,6 +89,21 @@ def _cells(cells: Sequence[CellPlan], stored: Mapping[str, int]) -> str:
 
 def _times(cells: Sequence[CellPlan]) -> Mapping[str, str]:
     return {cell.cell: cell.expected_from for cell in cells}
+
+
+def _loads(plan: Plan) -> Mapping[str, str]:
+    """How each cell's requests are offered, over which connections, past which cache."""
+    found = {}
+    for cell in plan.cells:
+        scenario = plan.policy.scenarios[cell.scenario]
+        parts = (
+            ", ".join(filter(None, (load_words(scenario.load), ending_words(scenario.load)))),
+            f"prompt cache {scenario.cache}",
+            "connections kept open" if scenario.connection == "warm" else "a connection for each",
+            "" if scenario.stream else "answers in one piece",
+        )
+        found[cell.cell] = "; ".join(filter(None, parts))
+    return found
 
 
 def _prices(cells: Sequence[CellPlan]) -> Mapping[str, str]:

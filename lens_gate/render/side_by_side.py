@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lens_gate.judge.side_by_side import Difference
 from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.records.difference import Difference
 from lens_gate.records.report import Statistics
 from lens_gate.render.escape import one_line
 from lens_gate.render.figures import NOTHING, centre, counted, metric_title, value

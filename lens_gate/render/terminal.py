@@ -22,6 +22,7 @@ from lens_gate.render.figures import (
     verdict_words,
     worst_first,
 )
+from lens_gate.render.offered import STEP_HEADERS, load_facts, step_lines
 from lens_gate.units import format_duration, format_usd
 
 _STYLES = {
@@ -68,6 +69,8 @@ def terminal(report: Report, *, width: int, colour: bool) -> str:
         _print_rows(worst_first(report.rows), console)
     for text in (*_reasons(report.rows), *_failures(report.cells), *_rest(report)):
         console.print(text)
+    for cell in report.cells:
+        _print_load(cell, console)
     # A wrapped line keeps the space at which it was broken.
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
@@ -134,6 +137,23 @@ def _cells(row: Row) -> dict[str, Text]:
 
 def _metric(row: Row) -> str:
     return one_line(metric_title(row.metric, row.statistic), 60)
+
+
+def _print_load(cell: CellReport, console: Console) -> None:
+    """The load of what is no plain closed loop over warm connections, the steps of a sweep."""
+    many_cold = cell.cold is not None and cell.cold.cold > 1
+    if cell.load is None or not (cell.load.open or cell.steps or many_cold):
+        return
+    name = one_line(f"{cell.scenario}/{cell.target}", 80)
+    for fact in load_facts(cell):
+        console.print(Text(f"{name} {fact}"))
+    if cell.steps:
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        for header in STEP_HEADERS:
+            table.add_column(header, justify="left" if header == "Step" else "right", no_wrap=True)
+        for line in step_lines(cell):
+            table.add_row(*line)
+        console.print(table)
 
 
 def _reasons(rows: Sequence[Row]) -> Iterable[Text]:

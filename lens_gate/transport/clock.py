@@ -17,6 +17,8 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from lens_gate.transport.tape import TAPE
+
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
@@ -33,6 +35,8 @@ _NOISE_NS: Final = 20_000
 # Offsets of two careful samples differ by less, unless the wall clock was set.
 _STEP_NS: Final = 5_000
 _TRIES: Final = 5
+# From the kernel's handing over of data until we read the clock.
+_READ_NS: Final = 20_000
 
 # A kernel that stamps at all does so within a few milliseconds after the first socket asks for it.
 _PROBES: Final = 200
@@ -98,19 +102,27 @@ class StampedSocket(socket.socket):
     """A socket that notes when data came and went; asyncio's selector loop drives it as any other.
 
     ``received_ns`` is the arrival of the last read, 0 before the first; it stays 0 under loops that
-    read the descriptor on their own. ``kernel``: that stamp is the kernel's. ``first_sent_ns`` and
-    ``sent_ns`` are the moments before the first and the last send call since ``begin()``, 0 where
-    there was none. ``opened_ns``: when it was made.
+    read the descriptor on their own. ``kernel``: that stamp is the kernel's. ``read_ns``: when that
+    read returned. ``since_ns``: nothing of that read came before this moment, as far as the socket
+    itself can tell: what was there at the read before it was taken out by it.
+
+    ``first_sent_ns`` and ``sent_ns`` are the moments before the first and the last send call since
+    ``begin()``, 0 where there was none. ``opened_ns``: when it was made; ``connected_ns``: when TCP
+    was found to be connected, 0 until then.
     """
 
     __slots__ = (
         "_floor_ns",
+        "_next_ns",
         "_offset",
+        "connected_ns",
         "first_sent_ns",
         "kernel",
         "opened_ns",
+        "read_ns",
         "received_ns",
         "sent_ns",
+        "since_ns",
     )
 
     def __init__(
@@ -118,8 +130,9 @@ class StampedSocket(socket.socket):
     ) -> None:
         super().__init__(family, kind, proto)
         self._offset = offset
-        self._floor_ns = self.opened_ns = time.monotonic_ns()
-        self.received_ns = self.sent_ns = self.first_sent_ns = 0
+        self._floor_ns = self.opened_ns = self._next_ns = time.monotonic_ns()
+        self.received_ns = self.sent_ns = self.first_sent_ns = self.read_ns = self.since_ns = 0
+        self.connected_ns = 0
         self.kernel = False
         if offset is not None:
             self.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
@@ -128,16 +141,29 @@ class StampedSocket(socket.socket):
         """Forget earlier sends: what is sent from here on belongs to a new request."""
         self.first_sent_ns = self.sent_ns = 0
 
+    def connect(self, address: Any, /) -> None:  # noqa: ANN401  # as the socket module has it
+        """As ``socket.connect``; a local peer may be there at once."""
+        super().connect(address)
+        self.connected_ns = time.monotonic_ns()
+
+    def getsockopt(self, *args: Any) -> Any:  # noqa: ANN401  # as the socket module has it
+        """As ``socket.getsockopt``; asyncio asks for the error when the connection came about."""
+        value = super().getsockopt(*args)
+        if value == 0 and not self.connected_ns and args[1] == socket.SO_ERROR:
+            self.connected_ns = time.monotonic_ns()
+        return value
+
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """As ``socket.recv``, with the arrival noted."""
+        most = min(bufsize, _READ_BYTES)
         if self._offset is None:
-            data = super().recv(min(bufsize, _READ_BYTES), flags)
+            data = super().recv(most, flags)
             if data:
-                self.received_ns = time.monotonic_ns()
+                self._note_late(full=len(data) == most)
             return data
-        data, ancillary, _, _ = self.recvmsg(min(bufsize, _READ_BYTES), _ANCILLARY_SPACE, flags)
+        data, ancillary, _, _ = self.recvmsg(most, _ANCILLARY_SPACE, flags)
         if data:
-            self._note(ancillary)
+            self._note(ancillary, full=len(data) == most)
         return data
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
@@ -145,11 +171,11 @@ class StampedSocket(socket.socket):
         if self._offset is None or nbytes:
             size = super().recv_into(buffer, nbytes, flags)
             if size:
-                self.received_ns, self.kernel = time.monotonic_ns(), False
+                self._note_late(full=True)
             return size
         size, ancillary, _, _ = self.recvmsg_into([buffer], _ANCILLARY_SPACE, flags)
         if size:
-            self._note(ancillary)
+            self._note(ancillary, full=size == memoryview(buffer).nbytes)
         return size
 
     def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
@@ -167,7 +193,15 @@ class StampedSocket(socket.socket):
         if not self.first_sent_ns:
             self.first_sent_ns = now_ns
 
-    def _note(self, ancillary: _Ancillary) -> None:
+    def _note_late(self, *, full: bool) -> None:
+        """A read without the kernel's stamp; ``full``: it may have left data behind."""
+        self.since_ns = self._next_ns
+        self.received_ns = self.read_ns = now_ns = time.monotonic_ns()
+        self.kernel = False
+        if not full:
+            self._next_ns = now_ns - _READ_NS
+
+    def _note(self, ancillary: _Ancillary, *, full: bool) -> None:
         now_ns = time.monotonic_ns()
         for level, kind, payload in ancillary:
             if (
@@ -180,11 +214,13 @@ class StampedSocket(socket.socket):
                 # Data of one connection comes in order: an earlier stamp is a wrong one.
                 if at_ns is not None and at_ns >= self._floor_ns - _STEP_NS:
                     self._floor_ns = at_ns
-                    self.received_ns = max(at_ns, self.received_ns)
+                    self.received_ns = max(self.received_ns, at_ns)
+                    self.since_ns = self._next_ns
+                    self.read_ns = now_ns
+                    self._next_ns = at_ns if full else now_ns - _READ_NS
                     self.kernel = True
                     return
-        self.received_ns = now_ns
-        self.kernel = False
+        self._note_late(full=full)
 
 
 class SocketClock:
@@ -211,6 +247,9 @@ class SocketClock:
         family, kind, proto = addr_info[:3]
         made = StampedSocket(family, kind, proto, offset=self._offset)
         self._made[made.fileno()] = made
+        tape = TAPE.get()
+        if tape is not None:
+            tape.socket_made(made)
         return made
 
     def under(self, transport: Any) -> StampedSocket | None:  # noqa: ANN401  # any loop's transport

@@ -5,10 +5,10 @@ import stat
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NoReturn, final
+from typing import Final, NoReturn, Protocol, TypeAlias, final
 
 from lens_gate.errors import LensError
-from lens_gate.records.exchange import AuthScheme
+from lens_gate.records.exchange import AuthScheme, HttpRequest
 from lens_gate.records.policy import KeySource
 
 _COMMAND_TIMEOUT_S: Final = 30.0
@@ -17,6 +17,7 @@ _HEADERS: Final[Mapping[AuthScheme, tuple[str, str]]] = {
     "bearer": ("Authorization", "Bearer "),
     "x-api-key": ("x-api-key", ""),
     "api-key": ("api-key", ""),
+    "x-goog-api-key": ("x-goog-api-key", ""),
 }
 # What can stand in a header's value: anything else ends the header or never arrives (RFC 9110 5.5).
 _USABLE: Final = re.compile(r"[\x21-\x7e]+( [\x21-\x7e]+)*")
@@ -92,7 +93,58 @@ def resolve_key(
     return _checked(value, f"the environment variable {source.env}")
 
 
-def authorise(
+class Authoriser(Protocol):
+    """What authorises requests where no fixed key does: it signs them, or has a token that ends."""
+
+    def __call__(self, request: HttpRequest) -> dict[str, str]:
+        """All headers that this request is to be sent with, at this moment.
+
+        Raises:
+            LensError: it can't be authorised.
+        """
+        ...
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """What no text may show: the same objects until they change."""
+        ...
+
+    def renew(self) -> None:
+        """Fetch what ends anew where that is due; may take its time.
+
+        Raises:
+            LensError: it could not be fetched; what there was is kept.
+        """
+        ...
+
+    def wait_s(self) -> float:
+        """Seconds until ``renew`` should be called again; infinite where never."""
+        ...
+
+
+Credential: TypeAlias = Secret | str | Authoriser | None
+"""What authorises the requests of one target; ``None``: nothing has to."""
+
+
+def hidden_values(credential: Credential) -> tuple[Secret | str, ...]:
+    """What no text may show of a credential."""
+    if credential is None:
+        return ()
+    return (credential,) if isinstance(credential, Secret | str) else credential.secrets()
+
+
+def authorise(request: HttpRequest, credential: Credential) -> dict[str, str]:
+    """The headers of a request with what authorises it.
+
+    Raises:
+        LensError: the key has characters that no header can carry, or a key was given where only
+            credentials can sign.
+    """
+    if credential is None or isinstance(credential, Secret | str):
+        return put_key(request.headers, request.auth, credential)
+    return credential(request)
+
+
+def put_key(
     headers: Mapping[str, str], scheme: AuthScheme, secret: Secret | str | None
 ) -> dict[str, str]:
     """The headers with the key in the place where ``scheme`` has it, instead of any there before.
@@ -100,10 +152,15 @@ def authorise(
     Without a secret, or by scheme ``none``, they are as given: an endpoint may need no key.
 
     Raises:
-        LensError: the key has characters that no header can carry.
+        LensError: the key has characters that no header can carry, or ``scheme`` is no place of a
+            key.
     """
     if scheme == "none" or secret is None:
         return dict(headers)
+    if scheme not in _HEADERS:
+        raise LensError(
+            "a key can't sign requests for AWS", "set credentials: aws, or credentials: key"
+        )
     name, prefix = _HEADERS[scheme]
     value = secret.reveal() if isinstance(secret, Secret) else secret
     if _USABLE.fullmatch(value) is None:

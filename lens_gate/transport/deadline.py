@@ -6,16 +6,15 @@ from collections.abc import Callable
 from typing import Final
 
 from lens_gate.records.policy import Timeouts
-from lens_gate.transport.tape import Phase, Tape
+from lens_gate.transport.tape import Limit, Tape
 
 # How long a stream that said its last may take to end its body, so that its connection is kept.
 DRAIN_S: Final = 0.1
 
-_WORDS: Final[dict[Phase, str]] = {
-    "connect": "no connection (DNS, TCP and TLS together)",
+_WORDS: Final[dict[Limit, str]] = {
     "first_byte": "no byte of a response",
     "idle": "the stream was silent",
-    "drain": "",
+    "total": "the response was not complete",
 }
 
 
@@ -65,28 +64,42 @@ class Deadline:
         self._handle = None
         if self._tape.ended is not None:
             return
-        due_ns, limit_s, words = self._next()
+        due_ns, limit_s, limit = self._next()
         if time.monotonic_ns() < due_ns:
             self._arm()
             return
-        self._tape.end("timeout", f"{words} within {limit_s:g} s", limit_s=limit_s)
+        words = _WORDS.get(limit) or _connect_words(self._tape)
+        self._tape.time_out(limit, limit_s, f"{words} within {limit_s:g} s")
         self._expired()
 
-    def _next(self) -> tuple[int, float, str]:
-        """The limit that runs out first: when (monotonic ns), its length in seconds, its words."""
+    def _next(self) -> tuple[int, float, Limit]:
+        """The limit that runs out first: when (monotonic ns), its length in seconds, its name."""
         tape, limits = self._tape, self._timeouts
-        words = _WORDS[tape.phase]
         if tape.phase == "connect":
-            return self._start_ns + _ns(limits.connect_s), limits.connect_s, words
+            return self._start_ns + _ns(limits.connect_s), limits.connect_s, "connect"
         sent_ns = tape.sent or tape.last_sent() or tape.bound or self._start_ns
-        total = (sent_ns + _ns(limits.total_s), limits.total_s, "the response was not complete")
+        total: tuple[int, float, Limit] = (
+            sent_ns + _ns(limits.total_s),
+            limits.total_s,
+            "total",
+        )
+        phase: tuple[int, float, Limit]
         if tape.phase == "first_byte":
-            phase = (sent_ns + _ns(limits.first_byte_s), limits.first_byte_s, words)
+            phase = (sent_ns + _ns(limits.first_byte_s), limits.first_byte_s, "first_byte")
         elif tape.phase == "idle":
-            phase = ((tape.last or sent_ns) + _ns(limits.idle_s), limits.idle_s, words)
+            phase = ((tape.last or sent_ns) + _ns(limits.idle_s), limits.idle_s, "idle")
         else:
-            phase = ((tape.done or sent_ns) + _ns(DRAIN_S), DRAIN_S, words)
+            phase = ((tape.done or sent_ns) + _ns(DRAIN_S), DRAIN_S, "idle")
         return min(phase, total)
+
+
+def _connect_words(tape: Tape) -> str:
+    """What of setting a connection up did not come about."""
+    if tape.resolved is None or tape.opening is None:
+        return "no connection: no answer from DNS"
+    if not tape.opening.connected_ns:
+        return "no connection: no answer to TCP"
+    return "no connection: TCP is there, but TLS or the proxy does not answer"
 
 
 def _ns(seconds: float) -> int:

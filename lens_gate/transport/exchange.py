@@ -4,8 +4,8 @@ import asyncio
 import io
 import re
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -16,13 +16,13 @@ from lens_gate.errors import LensError
 from lens_gate.records.exchange import HttpRequest, Read, ResponseHead
 from lens_gate.records.policy import Timeouts
 from lens_gate.records.sample import Clock
-from lens_gate.transport.credentials import Secret, authorise
+from lens_gate.transport.credentials import Credential, Secret, authorise, hidden_values
 from lens_gate.transport.deadline import Deadline
 from lens_gate.transport.handler import head_of
 from lens_gate.transport.reasons import explain
 from lens_gate.transport.redact import Redactor
-from lens_gate.transport.session import TAPE, Session, origin_of
-from lens_gate.transport.tape import Ended, Tape
+from lens_gate.transport.session import USER_AGENT, Session, origin_of, shown_to, through
+from lens_gate.transport.tape import TAPE, Ended, Limit, Tape
 
 MAX_ERROR_BODY: Final = 64 * 1024
 
@@ -38,12 +38,16 @@ class Exchange:
 
     ``sent`` is the moment before the send call of the request's last byte; it is ``None`` where
     that byte never left. ``done`` is the arrival of the body's last bytes where the exchange ended
-    ``clean`` or ``stopped``, else the moment at which it was given up. ``connect_start`` and
-    ``connected`` (DNS, TCP and TLS) belong to a new connection. ``clock`` is ``kernel`` only if
-    every arrival has the kernel's stamp.
+    ``clean`` or ``stopped``, else the moment at which it was given up. ``connect_start``,
+    ``resolved`` (DNS), ``tcp_connected`` and ``connected`` (TLS too) belong to a new connection;
+    through a proxy the first two are those of the way to it. ``clock`` is ``kernel`` only if every
+    arrival has the kernel's stamp. ``first_byte_since`` is the earliest moment at which the first
+    byte can have come. ``lag``: the most by which data were read after they had come, in
+    nanoseconds; without the kernel's stamps an upper bound of it.
 
     ``ended``: ``clean`` the body is complete; ``stopped`` the watch ended it and no clean end
-    followed, or the body of an error was cut; ``timeout`` with ``limit_s``, the limit that ran out;
+    followed, or the body of an error was cut; ``timeout`` with ``limit_s``, the limit that ran out,
+    and its name in ``timed_out``;
     ``connection`` none came about, or it broke; ``truncated`` the server closed it too early;
     ``too_large``; ``malformed`` no HTTP, or not what its header says; ``client`` the fault is on
     our side. An answer with an error status ends ``clean``.
@@ -56,9 +60,12 @@ class Exchange:
     body: bytes
     reads: tuple[Read, ...]
     connect_start: int | None
+    resolved: int | None
+    tcp_connected: int | None
     connected: int | None
     sent: int | None
     first_byte: int | None
+    first_byte_since: int | None
     headers: int | None
     done: int | None
     reused: bool
@@ -66,18 +73,21 @@ class Exchange:
     ended: Ended
     detail: str
     limit_s: float | None
+    timed_out: Limit | None
+    lag: int | None
 
 
-async def exchange(
+async def exchange(  # noqa: PLR0913  # one request has that many sides
     session: Session,
     request: HttpRequest,
     *,
-    secret: Secret | str | None,
+    secret: Credential,
     timeouts: Timeouts,
     origin_ns: int,
     watch: Callable[[bytes], bool],
     max_body: int,
     max_error_body: int = MAX_ERROR_BODY,
+    fresh: bool = False,
 ) -> Exchange:
     """Send one request, once, and read its response as far as it is wanted.
 
@@ -88,13 +98,14 @@ async def exchange(
     Args:
         session: Connections to the request's origin; no other origin is spoken to.
         request: What to send.
-        secret: The key that ``request.auth`` asks for, ``None`` where there is none.
+        secret: The key that ``request.auth`` asks for, or what signs it; ``None``: nothing does.
         timeouts: ``connect_s`` for DNS, TCP and TLS; ``first_byte_s`` and ``total_s`` from the
             moment of sending; ``idle_s`` between two reads of anything.
         origin_ns: The monotonic moment that all times count from.
         watch: Whether the stream has said its last.
         max_body: Bytes of decoded body that a successful response may have.
         max_error_body: Bytes at which the body of any other response is cut.
+        fresh: Over a new connection, which is closed afterwards.
 
     Raises:
         asyncio.CancelledError: cancelled; the connection is closed.
@@ -103,12 +114,12 @@ async def exchange(
     tape = Tape(loop=loop, watch=watch, max_body=max_body, max_error_body=max_error_body)
     try:
         url = _checked_url(session, request.url)
-        headers = authorise(_plain(request.headers), request.auth, secret)
+        headers = _introduced(session, authorise(_plain(request), secret))
     except LensError as problem:
         tape.end("client", problem.message)
     else:
-        await _send(session, request, url, headers, tape, timeouts)
-    return _frozen(tape, origin_ns, (session.redact, _redactor_of(secret)))
+        await _send(session, request, url, headers, tape, timeouts, fresh=fresh)
+    return _frozen(tape, origin_ns, (session.redact, _redactor_of(hidden_values(secret))))
 
 
 async def _send(
@@ -118,8 +129,11 @@ async def _send(
     headers: dict[str, str],
     tape: Tape,
     timeouts: Timeouts,
+    *,
+    fresh: bool,
 ) -> None:
     loop = asyncio.get_running_loop()
+    http = session.fresh if fresh else session.http
     response: aiohttp.ClientResponse | None = None
     deadline: Deadline | None = None
     token = TAPE.set(tape)
@@ -129,12 +143,13 @@ async def _send(
             deadline = Deadline(
                 tape, timeouts, loop=loop, expired=lambda: scope.reschedule(loop.time())
             )
-            response = await session.http.request(
+            response = await http.request(
                 request.method,
                 url,
                 headers=headers,
                 data=_upload(request.body),
                 allow_redirects=False,
+                **through(session.proxy, secure=url.scheme == "https"),
             )
             if tape.head is not None:
                 await tape.finished
@@ -147,7 +162,7 @@ async def _send(
         TAPE.reset(token)
         if deadline is not None:
             deadline.close()
-        _leave(tape, response)
+        _leave(tape, response, keep=not fresh)
     if tape.crash is not None:
         raise tape.crash
 
@@ -172,10 +187,10 @@ async def _pump(response: aiohttp.ClientResponse, tape: Tape) -> None:
         tape.body_ended()
 
 
-def _leave(tape: Tape, response: aiohttp.ClientResponse | None) -> None:
-    """Give the connection back after a clean end, else close it at once."""
+def _leave(tape: Tape, response: aiohttp.ClientResponse | None, *, keep: bool) -> None:
+    """Give the connection back after a clean end if it is to be kept, else close it at once."""
     transport = tape.link()
-    if tape.ended == "clean" and response is not None and not tape.unsent():
+    if keep and tape.ended == "clean" and response is not None and not tape.unsent():
         response.release()
         return
     if response is not None:
@@ -198,16 +213,25 @@ def _checked_url(session: Session, url: str) -> URL:
     return parsed
 
 
-def _plain(headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Compressed streams wait for full blocks: ask for none unless the request says otherwise."""
-    if any(name.lower() == "accept-encoding" for name in headers):
+def _introduced(session: Session, headers: dict[str, str]) -> dict[str, str]:
+    """With what servers, and proxies on the way in the open, are told of us."""
+    if not any(name.lower() == "user-agent" for name in headers):
+        headers = {**headers, "User-Agent": USER_AGENT}
+    if session.origin.startswith("https:"):
         return headers
-    return {**headers, "Accept-Encoding": "identity"}
+    return {**headers, **shown_to(session.proxy)}
+
+
+def _plain(request: HttpRequest) -> HttpRequest:
+    """Compressed streams wait for full blocks: ask for none unless the request says otherwise."""
+    if any(name.lower() == "accept-encoding" for name in request.headers):
+        return request
+    return replace(request, headers={**request.headers, "Accept-Encoding": "identity"})
 
 
 @lru_cache(maxsize=64)
-def _redactor_of(secret: Secret | str | None) -> Redactor:
-    return Redactor(() if secret is None else (secret,))
+def _redactor_of(secrets: tuple[Secret | str, ...]) -> Redactor:
+    return Redactor(secrets)
 
 
 def _frozen(tape: Tape, origin_ns: int, redactors: tuple[Redactor, Redactor]) -> Exchange:
@@ -226,13 +250,16 @@ def _frozen(tape: Tape, origin_ns: int, redactors: tuple[Redactor, Redactor]) ->
         head=head,
         body=body,
         reads=tuple(
-            Read(end=end, at_ns=at_ns - origin_ns)
-            for end, at_ns in zip(tape.ends, tape.stamps, strict=True)
+            Read(end=end, at_ns=at_ns - origin_ns, since_ns=since(_within(earliest, at_ns)))
+            for end, at_ns, earliest in zip(tape.ends, tape.stamps, tape.sinces, strict=True)
         ),
         connect_start=since(tape.connect_start),
+        resolved=since(tape.resolved),
+        tcp_connected=since(tape.tcp_connected),
         connected=since(tape.connected),
         sent=since(tape.sent),
         first_byte=since(tape.first_byte),
+        first_byte_since=since(_within(tape.since_first_byte, tape.first_byte)),
         headers=since(tape.headers),
         done=since(tape.done),
         reused=tape.reused,
@@ -240,7 +267,14 @@ def _frozen(tape: Tape, origin_ns: int, redactors: tuple[Redactor, Redactor]) ->
         ended=tape.ended or "client",
         detail=detail,
         limit_s=tape.limit_s,
+        timed_out=tape.timed_out,
+        lag=tape.late,
     )
+
+
+def _within(earliest_ns: int | None, at_ns: int | None) -> int | None:
+    """Clocks are read with some noise: nothing came later than its stamp."""
+    return None if earliest_ns is None or at_ns is None else min(earliest_ns, at_ns)
 
 
 def _redirect_words(head: ResponseHead) -> str:

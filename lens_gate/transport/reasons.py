@@ -29,6 +29,13 @@ def explain(exc: BaseException, cause: object = None) -> tuple[Ended, str]:
     """
     if isinstance(exc, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
         return _no_connection(exc)
+    if isinstance(exc, aiohttp.ClientHttpProxyError):
+        return "connection", f"the proxy refused the tunnel: {exc.status} {_line(exc.message)}"
+    return _while_it_lasted(exc, cause)
+
+
+def _while_it_lasted(exc: BaseException, cause: object) -> tuple[Ended, str]:
+    """What went wrong on a connection that had come about."""
     if isinstance(exc, aiohttp.ClientResponseError | HttpProcessingError):
         return _bad_http(exc, cause if isinstance(cause, BaseException) else exc.__cause__)
     if isinstance(exc, aiohttp.ServerDisconnectedError):
@@ -52,6 +59,8 @@ def _no_connection(
     exc: aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError,
 ) -> tuple[Ended, str]:
     place = f"{exc.host}:{exc.port}"
+    if isinstance(exc, aiohttp.ClientProxyConnectionError):
+        place = f"the proxy {place}"
     if isinstance(exc, aiohttp.ClientConnectorCertificateError):
         return "connection", f"the certificate of {place} is not trusted: {_certificate_words(exc)}"
     if isinstance(exc, aiohttp.ClientConnectorDNSError):

@@ -34,8 +34,14 @@ class Redactor:
     __slots__ = ("_forms", "_numbered", "_numbered_raw", "_raw_forms")
 
     def __init__(self, secrets: Iterable[Secret | str]) -> None:
-        forms: set[str] = set()
-        numbered: dict[str, None] = {}
+        self._forms: tuple[str, ...] = ()
+        self._numbered: tuple[re.Pattern[str], ...] = ()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[Secret | str]) -> None:
+        """From now on take these out too; a token that was renewed is a new secret."""
+        forms = set(self._forms)
+        numbered = dict.fromkeys(pattern.pattern for pattern in self._numbered)
         for secret in secrets:
             value = secret.reveal() if isinstance(secret, Secret) else secret
             for part in _parts(value.strip()):

@@ -1,11 +1,11 @@
 """A pool of connections to one origin, with the clock at each socket."""
 
 import asyncio
+import base64
 import ssl
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,11 +17,11 @@ from lens_gate.errors import LensError
 from lens_gate.records.sample import Clock
 from lens_gate.transport.clock import SocketClock
 from lens_gate.transport.handler import READ_BUFFER, StampingHandler, install
+from lens_gate.transport.proxy import Proxy
 from lens_gate.transport.redact import Redactor
-from lens_gate.transport.tape import Tape
+from lens_gate.transport.tape import TAPE
 
-# The tape of the exchange that a task is in: the connector gives it the connection that it picks.
-TAPE: Final[ContextVar[Tape | None]] = ContextVar("lens_gate_tape", default=None)
+USER_AGENT: Final = f"lens-gate/{__version__}"
 
 # Idle connections are kept this long: between two requests of a slow scenario no new one is needed.
 _KEEP_ALIVE_S: Final = 60.0
@@ -37,12 +37,15 @@ class Session:
 
     ``deferred``: reads are kept where they arrive and no task wakes up for them; otherwise this
     aiohttp allows only its public interface, and times are taken when the task wakes up. ``clock``
-    is the best clock that its exchanges can have.
+    is the best clock that its exchanges can have. ``fresh`` makes a connection for each request and
+    closes it after.
     """
 
     origin: str
     http: aiohttp.ClientSession
+    fresh: aiohttp.ClientSession
     connector: aiohttp.TCPConnector
+    proxy: Proxy | None
     redact: Redactor
     deferred: bool
     clock: Clock
@@ -54,18 +57,20 @@ async def open_session(
     *,
     redact: Redactor | None = None,
     tls: ssl.SSLContext | None = None,
+    proxy: Proxy | None = None,
     deferred: bool = True,
 ) -> AsyncIterator[Session]:
     """Open a pool for the origin of ``base_url``; nothing is sent before the first exchange.
 
     There is no limit on connections (a wait for one would pass for latency); cookies, redirects and
-    the proxies of the environment are ignored; only HTTP/1.1 is spoken.
+    the environment are ignored; only HTTP/1.1 is spoken.
 
     Args:
         base_url: Any URL of the origin.
         redact: Takes secrets out of everything that an exchange says about failures. The key of an
             exchange is taken out in any case.
         tls: Instead of the system's verified default.
+        proxy: Through which every connection goes; ``https`` targets through a tunnel in it.
         deferred: False reads through aiohttp's public interface alone.
 
     Raises:
@@ -73,8 +78,33 @@ async def open_session(
     """
     origin = origin_of(base_url)
     clock = SocketClock()
-    connector = _Connector(clock, tls)
-    http = aiohttp.ClientSession(
+    pooled, single = _Connector(clock, tls, reuse=True), _Connector(clock, tls, reuse=False)
+    http, fresh = _client(pooled), _client(single)
+    try:
+        hooked = deferred and all([install(pooled, clock), install(single, clock)])
+        # Without the hook a stamp can't be told to belong to the bytes at hand.
+        kernel = hooked and await clock.ask_kernel()
+        yield Session(
+            origin=origin,
+            http=http,
+            fresh=fresh,
+            connector=pooled,
+            proxy=proxy,
+            redact=redact if redact is not None else Redactor(()),
+            deferred=hooked,
+            clock="kernel" if kernel else "transport",
+        )
+    finally:
+        await http.close()
+        await fresh.close()
+        # Aborted transports report their end in the loop's next rounds.
+        for _ in range(3):
+            await asyncio.sleep(0)
+        clock.close()
+
+
+def _client(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=_NO_TIMEOUT,
@@ -82,26 +112,31 @@ async def open_session(
         auto_decompress=False,
         raise_for_status=False,
         read_bufsize=READ_BUFFER,
-        headers={"User-Agent": f"lens-gate/{__version__}"},
     )
-    try:
-        hooked = deferred and install(connector, clock)
-        # Without the hook a stamp can't be told to belong to the bytes at hand.
-        kernel = hooked and await clock.ask_kernel()
-        yield Session(
-            origin=origin,
-            http=http,
-            connector=connector,
-            redact=redact if redact is not None else Redactor(()),
-            deferred=hooked,
-            clock="kernel" if kernel else "transport",
-        )
-    finally:
-        await http.close()
-        # Aborted transports report their end in the loop's next rounds.
-        for _ in range(3):
-            await asyncio.sleep(0)
-        clock.close()
+
+
+def through(proxy: Proxy | None, *, secure: bool) -> dict[str, Any]:
+    """The proxy in the words of aiohttp's request.
+
+    For a tunnel (``secure``) it is told who we are by headers of its own; ``shown_to`` gives what a
+    request has to say that passes it in the open.
+    """
+    if proxy is None:
+        return {}
+    if not secure:
+        return {"proxy": URL(proxy.place)}
+    return {
+        "proxy": URL(proxy.place),
+        "proxy_headers": {"User-Agent": USER_AGENT, **shown_to(proxy)},
+    }
+
+
+def shown_to(proxy: Proxy | None) -> dict[str, str]:
+    """The header by which a proxy knows us; none where it does not ask."""
+    if proxy is None or proxy.user is None:
+        return {}
+    pair = base64.b64encode(f"{proxy.user}:{proxy.password}".encode()).decode("ascii")
+    return {"Proxy-Authorization": f"Basic {pair}"}
 
 
 async def warm(session: Session, n: int, *, timeout_s: float) -> int:
@@ -151,12 +186,16 @@ def origin_of(url: str) -> str:
 class _Connector(aiohttp.TCPConnector):
     """Tells the tape of the exchange at hand which connection it got, and when."""
 
-    def __init__(self, clock: SocketClock, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, clock: SocketClock, tls: ssl.SSLContext | None, *, reuse: bool) -> None:
+        how: dict[str, Any] = {"keepalive_timeout": _KEEP_ALIVE_S}
+        if not reuse:
+            # A new connection asks DNS anew too.
+            how = {"force_close": True, "use_dns_cache": False}
         super().__init__(
             limit=0,
             socket_factory=clock.socket_factory,
-            keepalive_timeout=_KEEP_ALIVE_S,
             ssl=tls if tls is not None else True,
+            **how,
         )
         self._clock = clock
 
@@ -168,6 +207,7 @@ class _Connector(aiohttp.TCPConnector):
             # aiohttp would send an idempotent request once more, and hide the first try.
             raise aiohttp.ClientConnectionError("the server closed the connection; not sent again")
         asked_ns = time.monotonic_ns()
+        tape.asked(asked_ns)
         connection = await super().connect(req, traces, timeout)
         handler = connection.protocol
         stamped = self._clock.under(connection.transport)
@@ -180,7 +220,6 @@ class _Connector(aiohttp.TCPConnector):
         tape.bind(
             stamped,
             lambda: connection.transport,
-            connect_start=asked_ns,
             connected=connected_ns,
         )
         return connection
@@ -189,5 +228,8 @@ class _Connector(aiohttp.TCPConnector):
 async def _open_one(
     session: Session, loop: asyncio.AbstractEventLoop
 ) -> aiohttp.connector.Connection:
-    request = aiohttp.ClientRequest("GET", URL(session.origin), loop=loop, session=session.http)
+    way = through(session.proxy, secure=session.origin.startswith("https:"))
+    request = aiohttp.ClientRequest(
+        "GET", URL(session.origin), loop=loop, session=session.http, **way
+    )
     return await session.connector.connect(request, [], _NO_TIMEOUT)

@@ -225,6 +225,7 @@ def test_silence_after_the_request_runs_into_its_limit(serve, ask, limit, words)
 
     result = ask(serve(script).url, timeouts=ask.limits(**{limit: 0.05}))
     assert (result.ended, result.limit_s, result.head) == ("timeout", 0.05, None)
+    assert f"{result.timed_out}_s" == limit
     assert words in result.detail
     assert result.done - result.sent >= 50_000_000, "a censored value is at least its limit"
 
@@ -236,7 +237,7 @@ def test_silence_within_the_stream_runs_into_the_idle_limit(serve, ask):
         peer.hold()
 
     result = ask(serve(script).url, timeouts=ask.limits(idle_s=0.05))
-    assert (result.ended, result.limit_s) == ("timeout", 0.05)
+    assert (result.ended, result.limit_s, result.timed_out) == ("timeout", 0.05, "idle")
     assert "silent within 0.05 s" in result.detail or "silent for 0.05 s" in result.detail
     assert result.body == b"data: {}\n\n"
     assert result.done - result.reads[-1].at_ns >= 50_000_000
@@ -254,7 +255,7 @@ def test_comments_hold_off_the_idle_limit_and_the_total_ends_a_slow_drip(serve, 
 
     result = ask(serve(script).url, timeouts=ask.limits(idle_s=5.0, total_s=0.2))
     stop.set()
-    assert (result.ended, result.limit_s) == ("timeout", 0.2)
+    assert (result.ended, result.limit_s, result.timed_out) == ("timeout", 0.2, "total")
     assert len(result.reads) > 1
 
 
@@ -279,7 +280,8 @@ def test_a_tls_greeting_without_answer_runs_into_the_connect_limit(serve, ask, c
     url = server.url.replace("http:", "https:")
     result = ask(url, timeouts=ask.limits(connect_s=0.05))
     assert (result.ended, result.limit_s) == ("timeout", 0.05)
-    assert "DNS, TCP and TLS" in result.detail
+    assert result.timed_out == "connect"
+    assert "TLS" in result.detail
     assert (result.sent, result.connected) == (None, None)
 
 

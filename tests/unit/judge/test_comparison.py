@@ -312,3 +312,85 @@ def test_rules_that_a_head_adds_do_not_dilute_the_trusted_ones():
     assert first.verdict == alone[0].verdict
     assert {row.name for row in others} == {"pass"}
     assert family_size([first, *others], policy()) == 1
+
+
+def steady(n=30, every_ms=100, *, due=False, **given):
+    """One request each so many milliseconds, taking 30 ms."""
+    rows = []
+    for k in range(n):
+        at = k * every_ms * MS
+        moment = at if due else None
+        rows.append(
+            replace(
+                sample(k, **given),
+                marks=Marks(
+                    ready=at, due=moment, sent=at, first_text=at + 10 * MS, done=at + 30 * MS
+                ),
+            )
+        )
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("metric", "limit", "expected"),
+    [
+        ("rps", 8.0, "pass"),
+        ("rps", 14.0, "fail"),
+        ("goodput_rps", 8.0, "pass"),
+        ("throughput", 25.0, "pass"),
+        ("throughput", 45.0, "fail"),
+    ],
+)
+def test_rates_of_the_window_are_held_against_a_minimum(metric, limit, expected):
+    (row,) = judged(rule(metric, "", min=limit), cells=cell(steady()))
+    assert (row.name, row.kind) == (expected, "absolute")
+    rate = 30.0 if metric == "throughput" else 10.0
+    assert row.verdict.estimate == pytest.approx(rate, rel=0.03)
+
+
+def test_a_rate_where_everything_failed_is_zero_and_fails():
+    (row,) = judged(rule("rps", "", min=1.0), cells=cell(steady(failure="overloaded")))
+    assert row.name == "fail"
+    bare = [replace(s, usage=None) for s in steady()]
+    (row,) = judged(rule("throughput", "", min=1.0), cells=cell(bare))
+    assert row.name == "no_data"
+    assert "no answer reported usage" in row.verdict.reason
+
+
+def test_cold_starts_are_held_against_the_warm_up():
+    warm = [replace(s, phase="warmup", seq=k) for k, s in enumerate(steady(10, 500))]
+    cold = [
+        replace(
+            s,
+            seq=100 + k,
+            marks=replace(
+                s.marks,
+                connect_start=s.marks.sent - 5 * MS,
+                connected=s.marks.sent,
+                first_text=s.marks.sent + (40 + k) * MS,
+            ),
+        )
+        for k, s in enumerate(steady(12, 500))
+    ]
+    cold = [replace(s, marks=_moved(s.marks, 6000 * MS)) for s in cold]
+    for limit, expected in ((0.01, "fail"), (0.2, "pass")):
+        (row,) = judged(rule("cold_start_penalty", "", max=limit), cells=cell(cold, warmup=warm))
+        assert row.name == expected, row.verdict.reason
+    (row,) = judged(rule("cold_start_penalty", "", max=0.2), cells=cell(cold))
+    assert row.name == "inconclusive"
+    assert "0 usable warm requests" in row.verdict.reason
+
+
+def _moved(marks, by):
+    names = ("ready", "sent", "connect_start", "connected", "first_text", "done")
+    return replace(marks, **{name: getattr(marks, name) + by for name in names})
+
+
+def test_times_from_the_schedule_need_one():
+    (row,) = judged(rule("ttft_scheduled", max=0.1), cells=cell(steady(due=True)))
+    assert row.name == "pass"
+    (row,) = judged(rule("ttft_scheduled", max=0.1), cells=cell(steady()))
+    assert (row.name, row.verdict.reason) == (
+        "no_data",
+        "none of the 30 measured requests has a value: the load has no schedule, or none succeeded",
+    )

@@ -35,6 +35,12 @@ def test_no_checks_no_verdicts():
         ({"margin": None, "limit": float("inf")}, "limit is inf"),
         ({"kind": "p42"}, "unknown kind 'p42'"),
         ({"kind": "max"}, "a maximum can't be compared"),
+        ({"kind": "shift", "base": Arm(GOOD)}, "a shift between two arms takes a limit"),
+        ({"kind": "shift", "margin": None, "limit": 1.0}, "a base to be shifted against"),
+        (
+            {"kind": "shift", "margin": None, "limit": 1.0, "base": [Arm(GOOD)]},
+            "a base to be shifted against",
+        ),
         ({"better": "faster"}, "better is 'faster'"),
         ({"run_sd": -1.0}, "run_sd is -1.0"),
         ({"run_sd": None}, "run_sd is None"),

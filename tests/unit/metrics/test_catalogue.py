@@ -15,8 +15,9 @@ from lens_gate.metrics.catalogue import (
 
 NAMES = [
     "ttft", "ttfr", "ttfb", "e2e", "itl", "tpot", "chunk_gap_max", "output_tps", "queue_delay",
-    "connect", "input_tokens", "output_tokens", "reasoning_tokens", "cached_share", "cost_usd",
-    "error_rate", "goodput",
+    "connect", "ttft_scheduled", "e2e_scheduled", "input_tokens", "output_tokens",
+    "reasoning_tokens", "cached_share", "cost_usd",
+    "error_rate", "goodput", "throughput", "rps", "goodput_rps", "cold_start_penalty",
 ]  # fmt: skip
 
 
@@ -37,6 +38,8 @@ def test_the_catalogue_holds_the_metrics_of_the_policy_reference_and_no_others()
         ("cached_share", ("cached_share", "mean")),
         ("error_rate", ("error_rate", "")),
         ("goodput", ("goodput", "")),
+        ("throughput", ("throughput", "")),
+        ("ttft_scheduled.p99", ("ttft_scheduled", "p99")),
         ("e2e.max", ("e2e", "max")),
     ],
 )
@@ -53,6 +56,7 @@ def test_a_rule_names_metric_and_statistic_or_leaves_it_to_the_metric(text, expe
         ("ttft.", "ttft has no statistic ''; there are typ, mean, p50, p90, p95, p99, max"),
         ("error_rate.p95", "error_rate takes no statistic: write 'error_rate'"),
         ("goodput.", "goodput takes no statistic: write 'goodput'"),
+        ("rps.p95", "rps takes no statistic: write 'rps'"),
     ],
 )
 def test_a_wrong_name_says_what_was_meant(text, message) -> None:
@@ -62,14 +66,22 @@ def test_a_wrong_name_says_what_was_meant(text, message) -> None:
 
 
 def test_a_metric_that_resembles_nothing_lists_them_all() -> None:
-    with pytest.raises(ValueError, match=r"there are ttft, ttfr, .*goodput$"):
+    with pytest.raises(ValueError, match=r"there are ttft, ttfr, .*cold_start_penalty$"):
         split_metric("zzz")
 
 
 def test_directions_and_kinds_follow_from_the_metric() -> None:
     higher = {name for name, metric in CATALOGUE.items() if metric.better == "higher"}
-    assert higher == {"output_tps", "cached_share", "goodput"}
+    whole = {"throughput", "rps", "goodput_rps"}
+    assert higher == {"output_tps", "cached_share", "goodput", *whole}
     assert check_kind("goodput", "") == check_kind("error_rate", "") == "error_rate"
+    assert {check_kind(name, "") for name in whole} == {"mean"}
+    assert check_kind("cold_start_penalty", "") == "shift"
+    assert {name for name, metric in CATALOGUE.items() if metric.per == "window"} == {
+        *whole,
+        "cold_start_penalty",
+    }
+    assert all(bool(m.statistics) == (m.per == "request") for m in CATALOGUE.values())
     assert {check_kind("ttft", word) for word in STATISTICS} == set(STATISTICS)
     assert set(STATISTICS) >= ABSOLUTE_ONLY
 

@@ -34,6 +34,7 @@ def test_the_numbers_of_an_ordinary_stream(sample) -> None:
 def test_every_number_is_one_of_the_catalogue(sample, marks) -> None:
     usage = Usage(input_total=20, output_total=4, cache_read=5, reasoning=1)
     connecting = marks(
+        due=0,
         connect_start=1,
         connected=4,
         sent=10,
@@ -43,7 +44,8 @@ def test_every_number_is_one_of_the_catalogue(sample, marks) -> None:
         done=30,
     )
     found = scalars(sample(marks=connecting, usage=usage))
-    assert set(CATALOGUE) - set(found) == {"error_rate", "goodput"}
+    whole = {name for name, metric in CATALOGUE.items() if metric.per != "request"}
+    assert set(CATALOGUE) - set(found) == whole
 
 
 def test_reasoning_that_is_seen_starts_the_clock_of_itl_but_not_ttft(sample, marks) -> None:
@@ -208,3 +210,37 @@ def test_a_timeout_before_sending_bounds_at_the_limit(sample, marks) -> None:
 )
 def test_nothing_else_is_censored(sample, given) -> None:
     assert censored(sample(**given)) == {}
+
+
+def test_open_loops_count_from_the_schedule_too(sample, marks) -> None:
+    """A request due at 0 that left at 400: the client's stall, or a cap, shows in these alone."""
+    late = marks(ready=0, due=0, sent=400, first_text=500, done=700)
+    numbers = scalars(sample(marks=late))
+    assert numbers["ttft"] == pytest.approx(0.1)
+    assert numbers["ttft_scheduled"] == pytest.approx(0.5)
+    assert numbers["e2e_scheduled"] == pytest.approx(0.7)
+    # A set-up on the way is waiting as well, though it is no queue delay.
+    connecting = marks(
+        ready=0, due=0, connect_start=0, connected=390, sent=400, first_text=500, done=700
+    )
+    numbers = scalars(sample(marks=connecting))
+    assert numbers["queue_delay"] == pytest.approx(0.01)
+    assert numbers["ttft_scheduled"] == pytest.approx(0.5)
+
+
+def test_without_a_schedule_nothing_counts_from_it(sample, marks) -> None:
+    closed = marks(ready=0, sent=400, first_text=500, done=700)
+    assert not {"ttft_scheduled", "e2e_scheduled"} & set(scalars(sample(marks=closed)))
+    failed = sample(marks=closed, failure="timeout", limit_s=1.0)
+    assert not {"ttft_scheduled", "e2e_scheduled"} & set(censored(failed))
+    silent = marks(ready=0, due=0, sent=10, done=20)
+    assert "ttft_scheduled" not in scalars(sample(marks=silent))
+
+
+def test_a_timeouts_bound_from_the_schedule_holds_what_came_before_it(sample, marks) -> None:
+    late = sample(marks=marks(ready=0, due=0, sent=400), failure="timeout", limit_s=2.0)
+    found = censored(late)
+    assert found["ttft"] == 2.0
+    assert found["ttft_scheduled"] == found["e2e_scheduled"] == pytest.approx(2.4)
+    never = sample(marks=marks(ready=0, due=0), failure="timeout", limit_s=2.0)
+    assert censored(never)["ttft_scheduled"] == 2.0

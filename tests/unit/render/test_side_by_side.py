@@ -1,6 +1,6 @@
 """Tables of runs without a policy."""
 
-from lens_gate.judge.side_by_side import Difference
+from lens_gate.records.difference import Difference
 from lens_gate.records.report import Statistics
 from lens_gate.render.side_by_side import Column, one_target, peer_table, several_targets
 

@@ -7,6 +7,7 @@ import pytest
 
 from lens_gate.errors import EXIT_USAGE, LensError
 from lens_gate.records.codec import to_json
+from lens_gate.records.exchange import HttpRequest
 from lens_gate.records.policy import KeySource
 from lens_gate.transport import (
     Secret,
@@ -87,32 +88,44 @@ def test_a_missing_key_is_a_usage_error_with_the_remedy(source, options, words):
     assert VALUE not in caught.value.message + caught.value.hint
 
 
+def asking(scheme, headers):
+    return HttpRequest(method="POST", url="https://h/", headers=headers, body=b"", auth=scheme)
+
+
 @pytest.mark.parametrize(
     ("scheme", "added"),
     [
         ("bearer", {"Authorization": f"Bearer {VALUE}"}),
         ("x-api-key", {"x-api-key": VALUE}),
         ("api-key", {"api-key": VALUE}),
+        ("x-goog-api-key", {"x-goog-api-key": VALUE}),
         ("none", {}),
     ],
 )
 def test_each_scheme_has_its_header(scheme, added):
-    given = {"Accept": "*/*"}
-    assert authorise(given, scheme, Secret(VALUE)) == {"Accept": "*/*"} | added
-    assert authorise(given, scheme, VALUE) == {"Accept": "*/*"} | added
-    assert authorise(given, scheme, None) == {"Accept": "*/*"}
-    assert given == {"Accept": "*/*"}
+    given = asking(scheme, {"Accept": "*/*"})
+    assert authorise(given, Secret(VALUE)) == {"Accept": "*/*"} | added
+    assert authorise(given, VALUE) == {"Accept": "*/*"} | added
+    assert authorise(given, None) == {"Accept": "*/*"}
+    assert given.headers == {"Accept": "*/*"}
 
 
 def test_the_key_takes_the_place_of_a_header_of_the_same_name():
-    headers = authorise({"authorization": "Basic x", "AUTHORIZATION": "y"}, "bearer", Secret(VALUE))
+    given = asking("bearer", {"authorization": "Basic x", "AUTHORIZATION": "y"})
+    headers = authorise(given, Secret(VALUE))
     assert headers == {"Authorization": f"Bearer {VALUE}"}
 
 
 def test_a_key_can_not_add_a_header():
     with pytest.raises(LensError) as caught:
-        authorise({}, "bearer", "abcd\r\nX-Evil: 1")
+        authorise(asking("bearer", {}), "abcd\r\nX-Evil: 1")
     assert "abcd" not in caught.value.message
+
+
+def test_a_key_can_not_sign():
+    with pytest.raises(LensError, match="can't sign") as caught:
+        authorise(asking("sigv4", {}), Secret(VALUE))
+    assert "credentials: key" in caught.value.hint
 
 
 def test_a_key_file_is_read(tmp_path):

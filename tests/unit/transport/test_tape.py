@@ -21,8 +21,9 @@ MS = 1_000_000
 class Socket:
     """Sends at 100 ms, unless told otherwise."""
 
-    def __init__(self, *, first=100 * MS, last=100 * MS):
+    def __init__(self, *, first=100 * MS, last=100 * MS, opened=1, connected=0):
         self.sends = (first, last)
+        self.opened_ns, self.connected_ns = opened, connected
         self.first_sent_ns = self.sent_ns = 7
 
     def begin(self):
@@ -46,7 +47,7 @@ class Loop:
 def tape_of(*, watch=lambda _: False, socket=None, buffered=0, max_body=1000, max_error_body=50):
     tape = Tape(loop=Loop(), watch=watch, max_body=max_body, max_error_body=max_error_body)
     transport = SimpleNamespace(get_write_buffer_size=lambda: buffered)
-    tape.bind(socket or Socket(), lambda: transport, connect_start=1, connected=None)
+    tape.bind(socket or Socket(), lambda: transport, connected=None)
     return tape
 
 
@@ -109,7 +110,8 @@ def test_sends_before_the_connection_was_ours_do_not_count():
 def test_without_a_stamped_socket_the_request_went_when_it_got_its_connection():
     tape = Tape(loop=Loop(), watch=lambda _: False, max_body=1, max_error_body=1)
     assert tape.last_sent() is None
-    tape.bind(None, lambda: None, connect_start=1, connected=2)
+    tape.asked(1)
+    tape.bind(None, lambda: None, connected=2)
     assert tape.last_sent() == tape.bound
     assert (tape.connect_start, tape.connected, tape.reused) == (1, 2, False)
 
@@ -117,8 +119,9 @@ def test_without_a_stamped_socket_the_request_went_when_it_got_its_connection():
 @pytest.mark.parametrize(("buffered", "sent"), [(0, 100 * MS), (1, None)])
 def test_a_request_with_bytes_left_on_our_side_was_not_sent(buffered, sent):
     tape = tape_of(buffered=buffered)
-    tape.end("timeout", "no byte", limit_s=1.0)
+    tape.time_out("first_byte", 1.0, "no byte")
     assert (tape.sent, tape.ended, tape.limit_s) == (sent, "timeout", 1.0)
+    assert (tape.timed_out, tape.detail) == ("first_byte", "no byte")
 
 
 def test_one_read_without_the_kernels_stamp_makes_it_the_transports_clock():
@@ -130,9 +133,11 @@ def test_one_read_without_the_kernels_stamp_makes_it_the_transports_clock():
 
 def test_the_first_word_about_the_end_counts():
     tape = tape_of()
-    tape.end("timeout", "first", limit_s=2.0)
+    tape.time_out("idle", 2.0, "first")
     tape.end("connection", "second")
+    tape.time_out("total", 3.0, "third")
     assert (tape.ended, tape.detail, tape.limit_s) == ("timeout", "first", 2.0)
+    assert tape.timed_out == "idle"
 
 
 @pytest.mark.parametrize(
@@ -146,9 +151,12 @@ def test_after_the_last_word_a_timeout_is_no_failure_and_a_broken_end_is(how, en
     for at_ns, data in ((201 * MS, b"one"), (202 * MS, b"end"), (203 * MS, b"more")):
         tape.arrived(3, at_ns, kernel=True)
         tape.body(data)
-    tape.end(how, "why", limit_s=9.0)
+    if how == "timeout":
+        tape.time_out("idle", 9.0, "why")
+    else:
+        tape.end(how, "why")
     assert (tape.ended, tape.done) == (ended, 202 * MS)
-    assert tape.limit_s == (None if ended == "stopped" else 9.0)
+    assert (tape.limit_s, tape.timed_out) == (None, None)
     assert b"".join(tape.chunks) == b"oneend"
 
 
@@ -231,6 +239,54 @@ def test_which_limit_runs_out_first_and_from_when_it_counts(phase, moments, limi
         name: limits.get(name, getattr(LIMITS, name)) for name in LIMITS.__dataclass_fields__
     }
     assert due(phase, Timeouts(**changed), **moments) == (at_ns, limit_s)
+
+
+@pytest.mark.parametrize(
+    ("opening", "words"),
+    [(None, "DNS"), (Socket(), "TCP"), (Socket(connected=5), "TLS")],
+)
+def test_a_connection_that_does_not_come_about_says_what_of_it_did(opening, words):
+    loop = Loop()
+    tape = Tape(loop=loop, watch=lambda _: False, max_body=1, max_error_body=1)
+    limits = Timeouts(connect_s=0.0, first_byte_s=9, idle_s=9, total_s=9)
+    Deadline(tape, limits, loop=loop, expired=lambda: None)
+    if opening is not None:
+        tape.socket_made(opening)
+    loop.calls[-1][1]()
+    assert (tape.ended, tape.timed_out, tape.limit_s) == ("timeout", "connect", 0.0)
+    assert words in tape.detail
+    assert sum(word in tape.detail for word in ("DNS", "no answer to TCP", "TLS")) == 1
+
+
+def test_a_connection_from_the_pool_has_no_phases():
+    tape = Tape(loop=Loop(), watch=lambda _: False, max_body=1, max_error_body=1)
+    tape.asked(1)
+    tape.socket_made(Socket(connected=5))  # a try that lost against an idle connection
+    tape.bind(Socket(connected=5), lambda: None, connected=None)
+    assert tape.reused
+    assert (tape.connect_start, tape.resolved, tape.tcp_connected, tape.connected) == (None,) * 4
+
+
+def test_a_new_connection_has_its_phases():
+    tape = Tape(loop=Loop(), watch=lambda _: False, max_body=1, max_error_body=1)
+    tape.asked(1)
+    tape.socket_made(Socket(opened=2))
+    tape.socket_made(Socket(opened=3))  # the first address did not answer
+    tape.bind(Socket(opened=3, connected=5), lambda: None, connected=9)
+    assert (tape.connect_start, tape.resolved, tape.tcp_connected, tape.connected) == (1, 2, 5, 9)
+
+
+def test_the_lag_of_an_exchange_is_that_of_its_latest_read():
+    tape = tape_of()
+    for at_ns, late in ((200, 3), (300, 9), (400, None), (500, 4)):
+        tape.arrived(1, at_ns * MS, kernel=True, since=at_ns * MS - 1, late=late)
+        if tape.head is None:
+            tape.head_arrived(head())
+        else:
+            tape.body(b"x")
+    assert tape.late == 9
+    assert tape.sinces == [300 * MS - 1, 400 * MS - 1, 500 * MS - 1]
+    assert tape.since_first_byte == 200 * MS - 1
 
 
 def test_the_connect_limit_counts_from_the_start():

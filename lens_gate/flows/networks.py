@@ -1,0 +1,39 @@
+"""The way to each target of a plan: proxies and trust, from policy and environment."""
+
+from collections.abc import Mapping
+
+from lens_gate.errors import LensError
+from lens_gate.flows.outside import Outside
+from lens_gate.providers.interface import Provider
+from lens_gate.records.plan import Plan
+from lens_gate.runner.wire import base_url_of
+from lens_gate.transport import Network, network_for
+
+
+def networks(
+    plan: Plan, providers: Mapping[str, Provider], outside: Outside
+) -> Mapping[str, Network]:
+    """By target key; simulated targets are on this machine and have none.
+
+    Raises:
+        LensError: a proxy or a TLS file is not what it should be; the message names the target.
+    """
+    found: dict[str, Network] = {}
+    for key in sorted({cell.target for cell in plan.cells}):
+        target = plan.policy.targets[key]
+        if target.simulate is not None:
+            continue
+        url = base_url_of(target, providers[key])
+        try:
+            found[key] = network_for(url, target.tls, environ=outside.environ, folder=outside.cwd)
+        except LensError as error:
+            raise LensError(f"target {key!r}: {error.message}", error.hint) from error
+    return found
+
+
+def noted(found: Mapping[str, Network]) -> Mapping[str, str]:
+    """What the record of the run's environment says of them; nothing where all are plain."""
+    texts = [
+        f"{key}: {', '.join(network.notes)}" for key, network in found.items() if network.notes
+    ]
+    return {"network": "; ".join(texts)} if texts else {}

@@ -1,0 +1,176 @@
+"""The measured window of a cell: what was asked of the target and of this client, and what came.
+
+A rate over a whole run is one number, and one number has no spread. So that a limit on it can be
+judged, the window is cut into equal parts and each part's rate is one value ("batch means": Law,
+"Simulation Modeling and Analysis", 5th ed., 2015, section 9.5.3); their mean is the rate itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from lens_gate.metrics.arms import measured, meets
+from lens_gate.metrics.derive import NS, scalars
+from lens_gate.records.check import Arm
+from lens_gate.records.load_report import LoadReport
+from lens_gate.records.sample import Sample
+
+PARTS = 10
+"""Parts of a window; no more than there are requests."""
+
+OFFERED = 0.95
+"""An open load that sends at less than this share of its rate did not offer what was asked."""
+
+_KEPT_BUSY = 0.9
+_WORTH_SAYING = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gain:
+    """Something gained at a moment (nanoseconds): a request, or some of its tokens."""
+
+    at: int
+    amount: float
+
+
+def load_report(
+    samples: Sequence[Sample], objectives: Mapping[str, float], *, concurrency: int
+) -> LoadReport | None:
+    """What the load of one cell came to; ``None`` where no request was sent."""
+    sent = [s for s in measured(samples) if s.marks.sent is not None]
+    if not sent:
+        return None
+    start, end = _window(sent)
+    seconds = (end - start) * NS
+
+    def rate(gains: Sequence[_Gain]) -> float:
+        return sum(gain.amount for gain in gains) / seconds if seconds > 0.0 else 0.0
+
+    tokens = _tokens(sent)
+    due = [s.marks.due for s in sent if s.marks.due is not None]
+    mean, most = _in_flight(sent)
+    return LoadReport(
+        open=bool(due),
+        window_s=seconds,
+        requests=len(sent),
+        rps=rate(_requests(sent)),
+        throughput=rate(tokens) if tokens else None,
+        goodput_rps=rate(_good(sent, objectives)) if objectives else None,
+        asked_rate=spaced_rate(due),
+        sent_rate=spaced_rate([_sent(s) for s in sent]),
+        asked_concurrency=concurrency,
+        concurrency=mean,
+        most_in_flight=most,
+    )
+
+
+def shortfall(load: LoadReport) -> str:
+    """What this client did not offer though it was asked to: a sentence, or nothing."""
+    if load.open:
+        asked, sent = load.asked_rate, load.sent_rate
+        if asked is None or sent is None or sent >= OFFERED * asked:
+            return ""
+        return (
+            f"offered load not reached: {sent:.3g} of {asked:.3g} requests a second were sent, "
+            f"{load.most_in_flight} of at most {load.asked_concurrency} in flight"
+        )
+    few = load.requests < max(_WORTH_SAYING, 2 * load.asked_concurrency)
+    if few or load.concurrency >= _KEPT_BUSY * load.asked_concurrency:
+        return ""
+    return (
+        f"offered load not reached: {load.concurrency:.3g} of {load.asked_concurrency} requests "
+        "were in flight on average"
+    )
+
+
+def window_arm(samples: Sequence[Sample], metric: str, objectives: Mapping[str, float]) -> Arm:
+    """The rate of each part of the window: ``throughput``, ``rps`` or ``goodput_rps``.
+
+    Requests that failed gain nothing, and where all failed every part is zero.
+
+    Raises:
+        KeyError: the metric is none of these.
+    """
+    gains_of: Mapping[str, Callable[[], list[_Gain]]] = {
+        "throughput": lambda: _tokens(sent),
+        "rps": lambda: _requests(sent),
+        "goodput_rps": lambda: _good(sent, objectives),
+    }
+    every = measured(samples)
+    sent = [s for s in every if s.marks.sent is not None]
+    gains = gains_of[metric]()
+    if not sent:
+        return Arm(values=(), errors=len(every))
+    start, end = _window(sent)
+    parts = min(PARTS, len(sent))
+    length = (end - start) / parts
+    if length <= 0.0:
+        return Arm(values=(), errors=len(every))
+    totals = [0.0] * parts
+    for gain in gains:
+        totals[min(parts - 1, max(0, int((gain.at - start) / length)))] += gain.amount
+    return Arm(values=tuple(total / (length * NS) for total in totals))
+
+
+def spaced_rate(moments: Sequence[int]) -> float | None:
+    """Events a second between the first and the last of these (nanoseconds)."""
+    if len(moments) < 2 or max(moments) <= min(moments):
+        return None
+    return (len(moments) - 1) / ((max(moments) - min(moments)) * NS)
+
+
+def _sent(sample: Sample) -> int:
+    return sample.marks.sent or 0
+
+
+def _done(sample: Sample) -> int:
+    """When it ended; what has no such moment ended no earlier than the last that is known."""
+    marks = sample.marks
+    known = (marks.done, marks.last_output, marks.headers, marks.sent)
+    return max(moment for moment in known if moment is not None)
+
+
+def _window(sent: Sequence[Sample]) -> tuple[int, int]:
+    return min(map(_sent, sent)), max(map(_done, sent))
+
+
+def _requests(sent: Sequence[Sample]) -> list[_Gain]:
+    return [_Gain(at=_done(s), amount=1.0) for s in sent if s.failure is None]
+
+
+def _good(sent: Sequence[Sample], objectives: Mapping[str, float]) -> list[_Gain]:
+    """As for goodput itself: one that was retried meets nothing."""
+    return [
+        _Gain(at=_done(s), amount=1.0)
+        for s in sent
+        if s.failure is None and s.attempts == 1 and meets(scalars(s), objectives)
+    ]
+
+
+def _tokens(sent: Sequence[Sample]) -> list[_Gain]:
+    """Reported output tokens, spread evenly over the events that brought them."""
+    gains = []
+    for sample in sent:
+        usage = sample.usage
+        if sample.failure is not None or usage is None or usage.source != "provider":
+            continue
+        moments = sample.marks.output_ns or (_done(sample),)
+        each = (usage.output_total or 0) / len(moments)
+        gains += [_Gain(at=moment, amount=each) for moment in moments]
+    return gains
+
+
+def _in_flight(sent: Sequence[Sample]) -> tuple[float, int]:
+    """Mean number in flight until the last one was sent, and the greatest."""
+    edges = sorted(
+        edge for s in sent for edge in ((_sent(s), 1), (max(_done(s), _sent(s) + 1), -1))
+    )
+    last = max(map(_sent, sent))
+    level = most = area = 0
+    before = edges[0][0]
+    for at, change in edges:
+        area += level * max(0, min(at, last) - min(before, last))
+        before = at
+        level += change
+        most = max(most, level)
+    span = last - edges[0][0]
+    return (area / span if span > 0 else float(most)), most

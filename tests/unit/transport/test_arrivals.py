@@ -1,0 +1,146 @@
+"""What a loop knows of when its reads can have come."""
+
+import asyncio
+import selectors
+import socket
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from lens_gate.transport.arrivals import (
+    WAKE_NS,
+    MeasuringLoop,
+    NotingSelector,
+    measuring_loop,
+    noting_of,
+)
+
+MS = 1_000_000
+
+
+class Play:
+    """Time that goes on as the test says, and a platform's selector that takes its time."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000 * MS
+        self.takes = 0
+        self.ready: list[object] = []
+        monkeypatch.setattr(
+            "lens_gate.transport.arrivals.time", SimpleNamespace(monotonic_ns=lambda: self.now)
+        )
+
+        def select(_self, timeout=None):
+            self.now += self.takes
+            return self.ready
+
+        monkeypatch.setattr(selectors.DefaultSelector, "select", select)
+        self.noting = NotingSelector()
+
+    def round(self, *, gap=0, takes=0, ready=1, timeout=None):
+        self.now += gap
+        self.takes, self.ready = takes, [object()] * ready
+        return self.noting.select(timeout)
+
+
+@pytest.fixture
+def play(monkeypatch):
+    made = Play(monkeypatch)
+    yield made
+    made.noting.close()
+
+
+def test_where_the_loop_did_not_sleep_data_came_after_the_look_before(play):
+    play.round()
+    looked = play.now
+    play.round(gap=40 * MS, takes=10_000)
+    since = play.noting.since(play.now - 1 * MS)
+    # Not the time of this look: it may have waited for 40 ms while we were busy.
+    assert looked - 50_000 < since <= looked
+    assert play.noting.since(looked - 9 * MS) == looked - 9 * MS, "never after its own stamp"
+
+
+def test_where_the_loop_slept_data_came_when_it_woke_up(play):
+    play.round()
+    play.round(gap=1 * MS, takes=500 * MS)
+    assert play.noting.since(play.now) == play.now - WAKE_NS
+    stamp = play.now - 3 * MS  # it came long before the process could run
+    assert play.noting.since(stamp) == stamp - WAKE_NS
+
+
+def test_a_stamp_from_before_the_sleep_shows_that_there_was_none(play):
+    """The process lost its core within a call that had data at once."""
+    play.round()
+    looked = play.now
+    play.round(gap=40 * MS, takes=30 * MS)
+    since = play.noting.since(looked + 20 * MS)
+    assert looked - 50_000 < since <= looked
+
+
+def test_a_call_that_may_not_wait_did_not_sleep_however_long_it_took(play):
+    play.round()
+    looked = play.now
+    play.round(gap=1 * MS, takes=30 * MS, timeout=0)
+    assert play.noting.since(play.now) <= looked
+
+
+def test_the_more_was_ready_the_longer_ago_the_look_may_be(play):
+    play.round(ready=500)
+    play.round(gap=10 * MS)
+    assert play.noting.since(play.now) <= 1000 * MS - 500 * 1000
+
+
+def test_the_bound_never_claims_too_much_on_a_real_loop():
+    """Bytes are sent at a known moment while the loop is busy: the bound is before it."""
+    if sys.platform == "win32":
+        pytest.skip("no measuring loop there")
+    loop = MeasuringLoop()
+    near, far = socket.socketpair()
+    far.setblocking(False)
+    found = []
+
+    def read():
+        far.recv(99)
+        found.append(loop.noting.since(loop.time_ns()))
+        loop.stop()
+
+    import time
+
+    loop.time_ns = time.monotonic_ns
+    sent = []
+
+    def busy():
+        until = time.monotonic_ns() + 5 * MS
+        while time.monotonic_ns() < until:
+            pass
+        sent.append(time.monotonic_ns())
+        near.send(b"x")
+        until = time.monotonic_ns() + 5 * MS
+        while time.monotonic_ns() < until:
+            pass
+
+    try:
+        loop.add_reader(far, read)
+        loop.call_soon(busy)
+        loop.run_forever()
+        assert found[0] <= sent[0]
+    finally:
+        loop.remove_reader(far)
+        loop.close()
+        near.close()
+        far.close()
+
+
+def test_a_measuring_loop_is_known_and_others_are_not(monkeypatch):
+    loop = measuring_loop()
+    try:
+        assert isinstance(noting_of(loop), NotingSelector)
+        assert loop.run_until_complete(asyncio.sleep(0, "ran")) == "ran"
+    finally:
+        loop.close()
+    assert noting_of(SimpleNamespace(noting="something else")) is None
+    assert noting_of(object()) is None
+    monkeypatch.setattr(sys, "platform", "win32")
+    other = measuring_loop()
+    assert noting_of(other) is None
+    other.close()
