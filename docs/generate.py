@@ -17,6 +17,8 @@ from lens_gate.metrics.catalogue import CATALOGUE, default_drift, prior_sd
 from lens_gate.policy import report_schema_text, schema_text
 from lens_gate.providers.table import PROVIDERS
 from lens_gate.sim.behaviour import behaviour_schema
+from lens_gate.sim.dialects.flavor import TEXT, Flavor
+from lens_gate.sim.dialects.flavors import FLAVORS
 from lens_gate.sim.model import PROFILES
 
 Schema = Mapping[str, Any]
@@ -31,6 +33,7 @@ _UNITS: Final = {
     "usd": "US dollars",
     "share": "share",
     "tokens/s": "tokens a second",
+    "requests/s": "requests a second",
 }
 # The schema sends readers of an editor's tooltip elsewhere; a reader of the page needs no detour.
 _SAID_HERE: Final = {
@@ -290,6 +293,39 @@ def _profiles() -> str:
     return table(head, rows)
 
 
+def _thought_of(flavor: Flavor) -> str:
+    """Where a flavor puts thought."""
+    if flavor.list_content:
+        return "`content`, a list"
+    names = [name for name, value in (flavor.thought or {}).items() if value == TEXT]
+    return ", ".join(f"`{name}`" for name in names) or "never shown"
+
+
+def _flavors() -> str:
+    told = {"asked": "when asked for", "always": "always", "never": "never"}
+    where = {"own": "", "finish": ", with the finish reason"}
+    rows = (
+        (
+            f"`{flavor.name}`",
+            ", ".join(f"`{name}`" for name in flavor.limit_fields),
+            told[flavor.usage] + (where[flavor.usage_with] if flavor.usage != "never" else ""),
+            _thought_of(flavor),
+            _code(f": {flavor.silence.decode()}".strip()),
+            "`[DONE]`" if flavor.done_after_error else "nothing",
+        )
+        for flavor in FLAVORS.values()
+    )
+    head = (
+        "Flavor",
+        "Token limit",
+        "Usage in a stream",
+        "Thought in",
+        "Keep-alive",
+        "After an error",
+    )
+    return table(head, rows)
+
+
 def _report(name: str) -> str:
     root = json.loads(report_schema_text())
     schema = root["$defs"][name] if name else root
@@ -305,6 +341,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "target": lambda: _policy_table("$defs", "target"),
     "scenario": lambda: _policy_table("$defs", "scenario"),
     "rule": lambda: _policy_table("$defs", "rule"),
+    "tool": lambda: _policy_table("$defs", "tool", head=True),
     "prompt": lambda: _policy_table("$defs", "prompt", head=True),
     "providers": _providers,
     "params": _params,
@@ -316,6 +353,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "faults": _faults,
     "fault-keys": _fault_keys,
     "profiles": _profiles,
+    "flavors": _flavors,
     "report": lambda: _report(""),
     "report-row": lambda: _report("row"),
     "report-verdict": lambda: _report("verdict"),

@@ -6,6 +6,7 @@ from lens_gate.errors import LensError
 from lens_gate.flows.outside import Outside
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan
+from lens_gate.records.policy import Target
 from lens_gate.runner.wire import base_url_of
 from lens_gate.transport import Network, network_for
 
@@ -21,14 +22,22 @@ def networks(
     found: dict[str, Network] = {}
     for key in sorted({cell.target for cell in plan.cells}):
         target = plan.policy.targets[key]
-        if target.simulate is not None:
-            continue
-        url = base_url_of(target, providers[key])
-        try:
-            found[key] = network_for(url, target.tls, environ=outside.environ, folder=outside.cwd)
-        except LensError as error:
-            raise LensError(f"target {key!r}: {error.message}", error.hint) from error
+        if target.simulate is None:
+            found[key] = network_of(target, providers[key], outside)
     return found
+
+
+def network_of(target: Target, provider: Provider, outside: Outside) -> Network:
+    """The way to one target.
+
+    Raises:
+        LensError: a proxy or a TLS file is not what it should be; the message names the target.
+    """
+    url = base_url_of(target, provider)
+    try:
+        return network_for(url, target.tls, environ=outside.environ, folder=outside.cwd)
+    except LensError as error:
+        raise LensError(f"target {target.key!r}: {error.message}", error.hint) from error
 
 
 def noted(found: Mapping[str, Network]) -> Mapping[str, str]:

@@ -249,7 +249,7 @@ def _with_head(
     # Named so that its problems, and the places of its new rules, are not taken for the trusted's.
     called = f"{name} (head)"
     theirs, _ = _read_head(repository, head, name, called=called, trusted=trusted.plugins)
-    return overlay(trusted, theirs)
+    return overlay(trusted, theirs, provider_rows(trusted.plugins))
 
 
 def _foreign_branch(target: str, trusted: Policy) -> str:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
+from lens_gate.load.order import warm_calls
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import UnitPrices
 from lens_gate.records.policy import Budget, Scenario, Target
@@ -20,12 +21,18 @@ _RESOURCES: tuple[Resource, ...] = ("money", "requests", "time")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A cell before its N is known. ``attempts`` is how often one request may be sent, at most."""
+    """A cell before its N is known. ``attempts`` is how often one request may be sent, at most.
+
+    ``most`` is the largest N that policy and load allow, ``each_s`` the expected time that one
+    request adds to the run.
+    """
 
     scenario: Scenario
     target: Target
     gating: bool
     attempts: int
+    most: int
+    each_s: Fraction
     worst_usd: Decimal
     expected_usd: Decimal
     expected_s: float
@@ -39,9 +46,36 @@ class Draft:
         return f"{self.scenario.key}/{self.target.key}"
 
     @property
+    def min_n(self) -> int:
+        """The smallest N that may be looked at; in a sweep ``samples.min`` is of each step."""
+        return self.scenario.samples.min * self.steps
+
+    @property
+    def steps(self) -> int:
+        """Into how many equal parts N is divided."""
+        return max(1, len(self.scenario.load.steps))
+
+    @property
     def least(self) -> int:
         """Requests of the smallest measurement that may be looked at, warm-up included."""
-        return self.scenario.samples.min + self.scenario.samples.warmup
+        return self.total(self.min_n)
+
+    def warmup(self, n: int) -> int:
+        """Unmeasured requests before ``n`` measured ones, those that warm a prompt cache too."""
+        warm = warm_calls(self.scenario.prompts, n) if self.scenario.cache == "warm" else 0
+        return self.scenario.samples.warmup + warm
+
+    def total(self, n: int) -> int:
+        """Requests of a measurement of ``n``, warm-up included."""
+        return n + self.warmup(n)
+
+    def fitting(self, requests: int) -> int:
+        """The largest N of which the requests, warm-up included, are no more than these."""
+        n = requests - self.scenario.samples.warmup
+        if self.scenario.cache == "warm":
+            prompts = len(self.scenario.prompts)
+            n = max(n - prompts, min(n // 2, prompts))
+        return n - n % self.steps
 
     def worst(self, requests: int) -> Decimal:
         """What so many requests cost at most, retries included."""
@@ -52,7 +86,7 @@ class Draft:
         if resource == "money":
             return Fraction(self.expected_usd)
         if resource == "time":
-            return Fraction(self.expected_s) / self.scenario.load.concurrency
+            return self.each_s
         return Fraction(1)
 
 
@@ -87,7 +121,7 @@ class Share:
     """N of a cell, and what cut it below ``samples.max`` (nothing: the empty word)."""
 
     n: int
-    limited_by: Resource | Literal[""]
+    limited_by: Resource | Literal["load", ""]
 
 
 def lacking(drafts: Iterable[Draft], caps: Iterable[Cap]) -> tuple[Resource, Cap] | None:
@@ -119,7 +153,7 @@ def allot(drafts: Sequence[Draft], caps: Sequence[Cap]) -> dict[str, Share]:
         shares = {d.cell: _n(d, rest, caps) for d in rest}
         for draft in reversed(rest):
             found = shares[draft.cell]
-            if not draft.gating and found.n < draft.scenario.samples.min:
+            if not draft.gating and found.n < draft.min_n:
                 rest.remove(draft)
                 dropped[draft.cell] = replace(found, n=0)
                 break
@@ -128,8 +162,8 @@ def allot(drafts: Sequence[Draft], caps: Sequence[Cap]) -> dict[str, Share]:
 
 
 def _n(draft: Draft, drafts: Sequence[Draft], caps: Iterable[Cap]) -> Share:
-    samples = draft.scenario.samples
-    best = Share(n=samples.max, limited_by="")
+    whole = draft.scenario.samples.max * draft.steps
+    best = Share(n=draft.most, limited_by="load" if draft.most < whole else "")
     for cap in caps:
         if not cap.covers(draft):
             continue
@@ -140,7 +174,7 @@ def _n(draft: Draft, drafts: Sequence[Draft], caps: Iterable[Cap]) -> Share:
                 continue
             level = _level(amount, [_bounds(d, resource) for d in covered])
             low, high = _bounds(draft, resource)
-            n = math.floor(max(low, min(high, level)) / unit) - samples.warmup
+            n = draft.fitting(math.floor(max(low, min(high, level)) / unit))
             if n < best.n:
                 best = Share(n=max(0, n), limited_by=resource)
     return best
@@ -148,9 +182,9 @@ def _n(draft: Draft, drafts: Sequence[Draft], caps: Iterable[Cap]) -> Share:
 
 def _bounds(draft: Draft, resource: Resource) -> tuple[Fraction, Fraction]:
     """The least and the most of a resource that a cell can take, warm-up included."""
-    unit, samples = draft.unit(resource), draft.scenario.samples
+    unit = draft.unit(resource)
     least = draft.least if draft.gating else 0
-    return unit * least, unit * (samples.max + samples.warmup)
+    return unit * least, unit * draft.total(draft.most)
 
 
 def _level(amount: Fraction, bounds: Sequence[tuple[Fraction, Fraction]]) -> Fraction:
@@ -203,11 +237,7 @@ def _late(drafts: Sequence[Draft], caps: Iterable[Cap]) -> tuple[Resource, Cap] 
 
 def remainder(cap: Cap, drafts: Iterable[Draft], shares: Mapping[str, Share]) -> Cap:
     """What these cells leave of a cap in their worst case (of time: in the expected one)."""
-    taken = [
-        (d, shares[d.cell].n + d.scenario.samples.warmup)
-        for d in drafts
-        if cap.covers(d) and shares[d.cell].n
-    ]
+    taken = [(d, d.total(shares[d.cell].n)) for d in drafts if cap.covers(d) and shares[d.cell].n]
     usd, requests, seconds = cap.budget.max_usd, cap.budget.max_requests, cap.budget.max_duration_s
     if usd is not None:
         usd = max(Decimal(0), usd - sum((d.worst(n) for d, n in taken), Decimal(0)))

@@ -5,9 +5,10 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from decimal import Decimal
 
+from lens_gate.load.wording import load_words
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.policy.literal_secrets import redact
-from lens_gate.records.policy import KeySource, Place, Prompt, Rule
+from lens_gate.records.policy import KeySource, Load, Place, Prompt, Rule, Tool
 from lens_gate.units import format_duration, format_share
 
 _SHORT = 60
@@ -66,7 +67,7 @@ def _words(value: object) -> str:
     if isinstance(value, Sequence):
         return ", ".join(_words(part) for part in value) or "none"
     if isinstance(value, Mapping):
-        return json.dumps(value, sort_keys=True) if value else "none"
+        return json.dumps(value, sort_keys=True, default=str) if value else "none"
     return json.dumps(value)
 
 
@@ -100,6 +101,45 @@ def _limit(metric: str, limit: float) -> str:
     if unit == "s":
         return format_duration(limit)
     return format_share(limit) if unit == "share" else f"{limit:g}"
+
+
+_LOAD_WORDS = {
+    "rate_to": "to",
+    "over_s": "over",
+    "every_s": "every",
+    "duration_s": "duration",
+}
+
+
+def load_differences(old: Load, new: Load, *, path: str) -> Iterator[tuple[str, str, str]]:
+    """Path, old and new value of what differs between two loads, in the policy's own words.
+
+    Two patterns have little in common: they are told as a whole.
+    """
+    if old.pattern != new.pattern or old.step_by != new.step_by:
+        yield path, load_words(old), load_words(new)
+        return
+    for where, before, after in differing(old, new, without={"arrivals"}):
+        key = _LOAD_WORDS.get(where, where)
+        if where == "concurrency" and old.pattern != "closed":
+            key = "max_in_flight"
+        elif where == "rate" and old.pattern == "ramp":
+            key = "from"
+        elif where == "steps":
+            key = "rates" if old.step_by == "rate" else "concurrencies"
+        yield f"{path}.{key}", before, after
+    if old.arrivals != new.arrivals:
+        same = len(old.arrivals) == len(new.arrivals)
+        after = "as many others" if same else f"{len(new.arrivals)} arrivals"
+        yield f"{path}.file", f"{len(old.arrivals)} arrivals", after
+
+
+def describe_tools(tools: Sequence[Tool]) -> str:
+    """``2 tools: weather, search``; names alone say what a reader asks about."""
+    if not tools:
+        return "none"
+    names = ", ".join(tool.name for tool in tools)
+    return describe(f"{len(tools)} tool{'' if len(tools) == 1 else 's'}: {names}")
 
 
 def count_prompts(prompts: Sequence[Prompt]) -> str:

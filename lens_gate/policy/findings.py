@@ -9,6 +9,9 @@ from lens_gate.policy.literal_secrets import escaped, redact
 from lens_gate.policy.node import Node
 from lens_gate.records.policy import Place
 
+MAX_PROBLEMS = 200
+"""Of one file; the rest of it can wait."""
+
 _LONGEST = 700
 
 
@@ -42,6 +45,16 @@ class Findings:
     def fine(self, node: Node | None) -> bool:
         """Whether the value is there and nothing has been said against it."""
         return node is not None and node not in self.blamed
+
+    def enough(self, start: int, place: Place) -> bool:
+        """Whether so much is wrong since there were ``start`` problems that reading ends; says so.
+
+        ``place`` is where it ends.
+        """
+        if len(self.problems) - start < MAX_PROBLEMS:
+            return False
+        self.add(place, "there may be more problems from here on", "mend these first")
+        return True
 
     def raise_if_any(self, *, first_file: str) -> None:
         """Raise what was found, by place, the policy's own file first.

@@ -10,15 +10,18 @@ Values are short plain text or hashes: never prompt text, URLs, or values of hea
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+from lens_gate.load.wording import load_words
 from lens_gate.metrics.catalogue import DEFINITIONS_VERSION
 from lens_gate.providers.interface import Provider
+from lens_gate.providers.table import base_url
 from lens_gate.records.codec import to_json
 from lens_gate.records.json_types import Json
 from lens_gate.records.plan import Fingerprint
-from lens_gate.records.policy import Policy, Scenario, Target, Timeouts
+from lens_gate.records.policy import Image, Load, Policy, Prompt, Scenario, Target, Timeouts
 
 _HASHED = "sha256:"
 _LONGEST_PLAIN = 40
@@ -34,10 +37,10 @@ def fingerprint(
         "protocol": provider.name,
         "kind": provider.kind,
         "region": target.region or NONE,
-        "load": f"{scenario.load.pattern}, concurrency {scenario.load.concurrency}",
-        "connection": "warm",
-        "cache": "as_is",
-        "output": "stream",
+        "load": _load(scenario.load),
+        "connection": scenario.connection,
+        "cache": scenario.cache,
+        "output": "stream" if scenario.stream else "whole",
         "definitions": DEFINITIONS_VERSION,
     }
     compared = {
@@ -45,13 +48,15 @@ def fingerprint(
         "endpoint": _endpoint(target, provider),
         "max_output_tokens": str(scenario.max_output_tokens),
         "system": NONE if scenario.system is None else _hash(scenario.system),
-        "prompts": _hash(to_json(scenario.prompts)),
+        "prompts": _prompts(scenario.prompts),
         "warmup": str(scenario.samples.warmup),
         "retries": str(target.retries),
         "timeouts": _timeouts(target.timeouts),
         "headers": _headers(target),
     }
     compared |= {f"params.{name}": _plain(value) for name, value in target.params.items()}
+    if scenario.tools:
+        compared["tools"] = _hash(to_json(scenario.tools))
     if target.simulate is not None:
         compared["simulate"] = _hash(to_json(target.simulate))
     return Fingerprint(fixed=fixed, compared=dict(sorted(compared.items())))
@@ -91,11 +96,36 @@ def _hash(value: Json) -> str:
     return _HASHED + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def _load(load: Load) -> str:
+    """The load in words; of a trace also a hash, since two may have as many arrivals."""
+    words = load_words(load)
+    return f"{words}, {_short(_hash(to_json(load.arrivals)))}" if load.arrivals else words
+
+
+def _prompts(prompts: Sequence[Prompt]) -> str:
+    """The hash of what is asked, pictures by their own hashes: they may be large, and many."""
+    return _hash(to_json(tuple(_without_pictures(prompt) for prompt in prompts)))
+
+
+def _without_pictures(prompt: Prompt) -> Prompt:
+    if not any(message.images for message in prompt.messages):
+        return prompt
+    messages = tuple(
+        replace(message, images=tuple(_hashed(image) for image in message.images))
+        for message in prompt.messages
+    )
+    return replace(prompt, messages=messages)
+
+
+def _hashed(image: Image) -> Image:
+    return image if image.base64 is None else replace(image, base64=_hash(image.base64))
+
+
 def _endpoint(target: Target, provider: Provider) -> str:
     """The hash of the origin: a URL may name a host that is nobody's business."""
     if provider.kind == "simulated":
         return "simulated"
-    url = target.base_url or provider.default_base_url
+    url = target.base_url or base_url(provider, target.region)
     if url is None:
         return NONE
     parts = urlsplit(url)

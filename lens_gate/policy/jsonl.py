@@ -1,13 +1,15 @@
-"""JSON lines to the same tree as YAML: every value with its line and column.
+"""JSON to the same tree as YAML: every value with its line and column.
 
 The standard library's reader gives no places, accepts NaN and keeps the last of duplicate keys in
-silence; this one reads one line of strict JSON (RFC 8259) with bounds.
+silence; this one reads strict JSON (RFC 8259) with bounds, a line or a whole document.
 """
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from lens_gate.policy.document import lines_of
 from lens_gate.policy.findings import Findings
 from lens_gate.policy.literal_secrets import shown
 from lens_gate.policy.node import MAX_DEPTH, Entry, Node
@@ -15,9 +17,9 @@ from lens_gate.policy.scalars import number
 from lens_gate.records.policy import Place
 
 MAX_VALUES = 10_000
-"""Values in one line; a conversation of a thousand messages has four thousand."""
+"""Values in one line or document; a conversation of a thousand messages has four thousand."""
 
-_SPACE = re.compile(r"[ \t\r]*")
+_SPACE = re.compile(r"[ \t\r\n]*")
 _STRING = re.compile(r'"(?:[^"\\\x00-\x1f]++|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+"')
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![0-9A-Za-z.+_])")
 _WORD = re.compile(r"[A-Za-z_]+")
@@ -35,16 +37,12 @@ class NotJsonError(ValueError):
 
 @dataclass(slots=True, kw_only=True)
 class _Line:
-    """The line that is read: its text, where it stands, and how many values it had so far."""
+    """The text that is read: where its offsets stand, and how many values it had so far."""
 
     text: str
-    file: str
-    number: int
+    place: Callable[[int], Place]
     findings: Findings
     values: int = 0
-
-    def place(self, offset: int) -> Place:
-        return Place(file=self.file, line=self.number, column=offset + 1)
 
 
 def parse_line(text: str, *, file: str, line: int, findings: Findings) -> Node:
@@ -53,11 +51,30 @@ def parse_line(text: str, *, file: str, line: int, findings: Findings) -> Node:
     Raises:
         NotJsonError: the line is not one JSON value, or out of bounds.
     """
-    given = _Line(text=text, file=file, number=line, findings=findings)
-    node, end = _value(given, _skip(text, 0), 0)
-    end = _skip(text, end)
-    if end < len(text):
-        raise NotJsonError(end, "something follows the value; a line holds one prompt")
+
+    def place(offset: int) -> Place:
+        return Place(file=file, line=line, column=offset + 1)
+
+    given = _Line(text=text, place=place, findings=findings)
+    return _whole(given, "something follows the value; a line holds one object")
+
+
+def parse_json(text: str, *, file: str, findings: Findings) -> Node | None:
+    """The tree of a whole document; what is wrong with it goes to ``findings``."""
+    place = lines_of(text, file=file).place
+    given = _Line(text=text, place=place, findings=findings)
+    try:
+        return _whole(given, "something follows the value; a file holds one")
+    except NotJsonError as error:
+        findings.add(place(error.offset), f"not JSON: {error}")
+        return None
+
+
+def _whole(line: _Line, too_much: str) -> Node:
+    node, end = _value(line, _skip(line.text, 0), 0)
+    end = _skip(line.text, end)
+    if end < len(line.text):
+        raise NotJsonError(end, too_much)
     return node
 
 
@@ -66,7 +83,7 @@ def _value(line: _Line, at: int, depth: int) -> tuple[Node, int]:
     if depth > MAX_DEPTH:
         raise NotJsonError(at, f"it is nested deeper than {MAX_DEPTH} levels")
     if line.values > MAX_VALUES:
-        raise NotJsonError(at, f"the line has more than {MAX_VALUES} values")
+        raise NotJsonError(at, f"there are more than {MAX_VALUES} values")
     sign = line.text[at : at + 1]
     if sign == "{":
         return _object(line, at, depth)
@@ -157,7 +174,7 @@ def _skip(text: str, at: int) -> int:
 
 def _unexpected(text: str, at: int) -> str:
     if at >= len(text):
-        return "the line ends too early"
+        return "it ends too early"
     word = _WORD.match(text, at + (text[at] == "-"))
     if word and word.group() in {"NaN", "Infinity"}:
         return f"{word.group()} is not JSON; use a number"

@@ -1,12 +1,14 @@
 """From the bytes of a policy file to a ``Policy``, or to everything that is wrong with them."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
+from lens_gate.errors import LensError
 from lens_gate.policy.document import parse
 from lens_gate.policy.findings import Findings
 from lens_gate.policy.literal_secrets import is_known_secret
-from lens_gate.policy.node import Node, entries, field, texts
+from lens_gate.policy.node import Node, entries, field, items, strings, texts
 from lens_gate.policy.read import text
 from lens_gate.policy.scenarios import Around, build_scenario
 from lens_gate.policy.schema import check_policy
@@ -17,12 +19,18 @@ from lens_gate.policy.settings import (
     on_inconclusive,
     policy_budget,
 )
+from lens_gate.policy.shelf import Shelf
 from lens_gate.policy.targets import build_target
+from lens_gate.policy.workloads import Library
 from lens_gate.providers.interface import Provider
+from lens_gate.providers.table import wire
 from lens_gate.records.policy import Place, Policy, Scenario
 
 MAX_QUESTIONS = 1_000_000
 _FREE_TEXT = ("prompts", "system")
+
+Plug: TypeAlias = Callable[[Sequence[str], Sequence[str]], Mapping[str, Provider]]
+"""The table of providers for a policy: by its plug-ins, and by the providers that it names."""
 
 
 def load(
@@ -31,6 +39,7 @@ def load(
     file: str,
     read_file: Callable[[str], bytes],
     providers: Mapping[str, Provider],
+    plug: Plug | None = None,
 ) -> Policy:
     """The policy that these bytes describe.
 
@@ -40,6 +49,8 @@ def load(
         read_file: gives the bytes of a file by its path from the repository's root; raises
             ``LensError`` for one that is outside, missing or too large.
         providers: the table of providers.
+        plug: gives the table that the policy's plug-ins make of it; raises ``LensError`` where it
+            can't. Without it, and where the policy names none, it is ``providers``.
 
     Raises:
         InputError: with every problem of the policy and of the files that it names, by place.
@@ -47,10 +58,25 @@ def load(
     findings = Findings()
     root = parse(data, file=file, findings=findings)
     check_policy(root, findings)
-    policy = build(root, data, file, read_file, providers, findings)
+    rows = _with_plugins(root, providers, plug, findings)
+    policy = build(root, data, file, read_file, rows, findings)
     _find_secrets(root, findings)
     findings.raise_if_any(first_file=file)
     return policy
+
+
+def _with_plugins(
+    root: Node, providers: Mapping[str, Provider], plug: Plug | None, findings: Findings
+) -> Mapping[str, Provider]:
+    node = field(root, "plugins")
+    if node is None or plug is None or not all(map(findings.fine, (node, *items(node)))):
+        return providers
+    targets = entries(field(root, "targets")).values()
+    try:
+        return plug(strings(node), [text(field(t.node, "provider")) for t in targets])
+    except LensError as error:
+        findings.blame(node, error.message, error.hint)
+        return providers
 
 
 def build(
@@ -72,13 +98,13 @@ def build(
     around = Around(
         targets=targets,
         kinds={
-            key: providers[target.provider].kind
+            key: wire(target.provider, {}, target.flavor, providers).kind
             for key, target in targets.items()
             if target.provider in providers
         },
         budget=budget,
         compare=settings.compare,
-        read_file=read_file,
+        library=Library(shelf=Shelf(read_file=read_file)),
     )
     scenarios = {
         key: build_scenario(key, entry, around, findings)
@@ -97,6 +123,7 @@ def build(
         allow_endpoints=allowed_endpoints(field(root, "allow_endpoints"), findings),
         targets=targets,
         scenarios=scenarios,
+        plugins=strings(field(root, "plugins")),
     )
 
 
@@ -130,5 +157,7 @@ def _policy_texts(root: Node) -> Iterator[tuple[Place, str]]:
             if key not in _FREE_TEXT:
                 yield entry.place, key
                 yield from texts(entry.node)
-            elif key == "prompts" and isinstance(entry.node.value, str):
-                yield entry.node.place, entry.node.value
+            elif key == "prompts":
+                named = field(entry.node, "file") or entry.node
+                if isinstance(named.value, str):
+                    yield named.place, named.value

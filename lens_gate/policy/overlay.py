@@ -12,11 +12,14 @@ from lens_gate.policy.differences import (
     count_prompts,
     describe,
     describe_rule,
+    describe_tools,
     differing,
+    load_differences,
     prompts_changed,
 )
 from lens_gate.policy.endpoints import parse_address
-from lens_gate.providers.table import PROVIDERS
+from lens_gate.providers.interface import Provider
+from lens_gate.providers.table import PROVIDERS, wire
 from lens_gate.records.policy import Change, KeySource, Policy, Rule, Scenario, Target
 
 Effect = Literal["measured", "after_merge"]
@@ -36,6 +39,9 @@ _SCENARIO_APART = frozenset(
         "max_output_tokens",
         "rules",
         "new_in_head",
+        "tools",
+        "load",
+        "follows_trace",
     }
 )
 
@@ -48,8 +54,12 @@ class _Changes:
         self.found.append(Change(path=path, trusted=trusted, head=head, effect=effect))
 
 
-def overlay(trusted: Policy, head: Policy) -> tuple[Policy, tuple[Change, ...]]:
+def overlay(
+    trusted: Policy, head: Policy, rows: Mapping[str, Provider] = PROVIDERS
+) -> tuple[Policy, tuple[Change, ...]]:
     """The policy to measure a head by, and every difference between the two.
+
+    ``rows`` is the table of providers with the plug-ins of the trusted policy.
 
     A change with effect ``measured`` is in the returned policy; one with ``after_merge`` is not.
     Rules and scenarios that the head removes stay; those that it adds join, marked
@@ -59,7 +69,7 @@ def overlay(trusted: Policy, head: Policy) -> tuple[Policy, tuple[Change, ...]]:
     for path, old, new in differing(trusted, head, without=_NOT_COMPARED):
         changes.add(path, old, new, "after_merge")
     targets = {
-        key: _target(target, head.targets.get(key), trusted, changes)
+        key: _target(target, head.targets.get(key), trusted, rows, changes)
         for key, target in trusted.targets.items()
     }
     for key in head.targets.keys() - trusted.targets.keys():
@@ -77,7 +87,13 @@ def overlay(trusted: Policy, head: Policy) -> tuple[Policy, tuple[Change, ...]]:
     return merged, tuple(sorted(changes.found, key=lambda change: change.path))
 
 
-def _target(trusted: Target, head: Target | None, policy: Policy, changes: _Changes) -> Target:
+def _target(
+    trusted: Target,
+    head: Target | None,
+    policy: Policy,
+    rows: Mapping[str, Provider],
+    changes: _Changes,
+) -> Target:
     path = f"targets.{trusted.key}"
     if head is None:
         changes.add(path, "a target", "removed", "after_merge")
@@ -96,7 +112,7 @@ def _target(trusted: Target, head: Target | None, policy: Policy, changes: _Chan
     ):
         changes.add(where, old, new, "measured")
     merged = replace(trusted, model=head.model, params=head.params)
-    if _priced_apart(trusted, head):
+    if _priced_apart(trusted, head, rows):
         changes.add(
             f"{path}.price",
             f"of {describe(trusted.model)}",
@@ -107,17 +123,23 @@ def _target(trusted: Target, head: Target | None, policy: Policy, changes: _Chan
     return _address(merged, head, policy, changes)
 
 
-def _priced_apart(trusted: Target, head: Target) -> bool:
+def _priced_apart(trusted: Target, head: Target, rows: Mapping[str, Provider]) -> bool:
     """Whether the policy's own price says nothing about what the head asks.
 
     A head could else have the dearest model at the price of the cheapest, and the cap would hold on
     paper only. Where no table knows prices, the policy's own is all that there is.
     """
-    if trusted.price is None or PROVIDERS[trusted.provider].price_provider is None:
+    if trusted.price is None or not _in_a_table(trusted, rows):
         return False
     return trusted.model != head.model or any(
         trusted.params.get(name) != head.params.get(name) for name in _PRICED_PARAMS
     )
+
+
+def _in_a_table(target: Target, rows: Mapping[str, Provider]) -> bool:
+    """Whether a price table knows this provider."""
+    row = wire(target.provider, target.simulate, target.flavor, rows)
+    return row.price_provider is not None
 
 
 def _address(target: Target, head: Target, policy: Policy, changes: _Changes) -> Target:
@@ -177,12 +199,19 @@ def _scenario(trusted: Scenario, head: Scenario | None, changes: _Changes) -> Sc
         return trusted
     for where, old, new in differing(trusted, head, path=path, without=_SCENARIO_APART):
         changes.add(where, old, new, "after_merge")
+    for where, old, new in load_differences(trusted.load, head.load, path=f"{path}.load"):
+        changes.add(where, old, new, "after_merge")
+    asked = _asked(trusted, head)
+    effect: Effect = "after_merge" if asked is trusted and head.follows_trace else "measured"
     if head.prompts_source != trusted.prompts_source:
         old, new = describe(trusted.prompts_source), describe(head.prompts_source)
-        changes.add(f"{path}.prompts", old, new, "measured")
+        changes.add(f"{path}.prompts", old, new, effect)
     if head.prompts != trusted.prompts:
         old, new = count_prompts(trusted.prompts), prompts_changed(trusted.prompts, head.prompts)
-        changes.add(f"{path}.prompts", old, new, "measured")
+        changes.add(f"{path}.prompts", old, new, effect)
+    if head.tools != trusted.tools:
+        old, new = describe_tools(trusted.tools), describe_tools(head.tools)
+        changes.add(f"{path}.tools", old, new, "measured")
     if head.system != trusted.system:
         old, new = _system(trusted.system), _system(head.system)
         changes.add(f"{path}.system", old, new, "measured")
@@ -191,12 +220,23 @@ def _scenario(trusted: Scenario, head: Scenario | None, changes: _Changes) -> Sc
         changes.add(f"{path}.max_output_tokens", old, new, "measured")
     return replace(
         trusted,
-        prompts=head.prompts,
-        prompts_source=head.prompts_source,
+        prompts=asked.prompts,
+        prompts_source=asked.prompts_source,
+        follows_trace=asked.follows_trace,
+        tools=head.tools,
         system=head.system,
         max_output_tokens=head.max_output_tokens,
         rules=_rules(trusted, head, changes),
     )
+
+
+def _asked(trusted: Scenario, head: Scenario) -> Scenario:
+    """Whose prompts are sent: the head's, but for those made for a trace that is not replayed.
+
+    Such prompts belong to the arrivals one by one, and the load is the trusted one's.
+    """
+    same = head.load == trusted.load and head.samples.max == trusted.samples.max
+    return trusted if head.follows_trace and not same else head
 
 
 def _system(text: str | None) -> str:
@@ -224,7 +264,7 @@ def _new_rules(
     """The rules that only the head has, on those targets that the scenario is measured on."""
     for rule in rules:
         known = tuple(key for key in rule.targets if key in scenario.targets)
-        if rule.metric == "goodput" and not scenario.objectives:
+        if rule.metric in ("goodput", "goodput_rps") and not scenario.objectives:
             known = ()  # its objectives are the head's: without them every request would be good
         joined = replace(rule, targets=known, new_in_head=True)
         effect: Effect = "measured" if known else "after_merge"

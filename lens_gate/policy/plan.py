@@ -7,12 +7,15 @@ frozen: N never grows during a run (letting it follow the money spent raises the
 statistics.md 3.4).
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal
+from fractions import Fraction
 
 from lens_gate.errors import BudgetError
+from lens_gate.load import expected_s, offered, within
 from lens_gate.load.question import chat_request, output_limit
 from lens_gate.metrics import pricing
 from lens_gate.policy.allot import (
@@ -27,8 +30,9 @@ from lens_gate.policy.allot import (
 )
 from lens_gate.policy.fingerprint import fingerprint
 from lens_gate.providers.interface import Provider
+from lens_gate.records.codec import to_json
 from lens_gate.records.plan import CellPlan, Plan, UnitPrices
-from lens_gate.records.policy import Budget, Policy, Scenario, Target
+from lens_gate.records.policy import Budget, Load, Policy, Prompt, Scenario, Target
 from lens_gate.units import format_duration
 
 ASSUMED = "assumed: answers as long as allowed, 4 bytes an input token, 1 s + 20 ms a token"
@@ -36,6 +40,7 @@ STORED = "stored runs"
 _ASSUMED_START_S = 1.0
 _ASSUMED_TOKEN_S = 0.02
 _BYTES_A_TOKEN = 4
+_TOKENS_A_PICTURE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +80,7 @@ def make_plan(
         BudgetError: ``samples.min`` of the gating cells is not affordable at the worst-case price.
     """
     drafts = [
-        _draft(scenario, policy.targets[key], prices[key], providers[key], history)
+        _draft(scenario, policy.targets[key], prices[key], providers[key], history, budget)
         for scenario in policy.scenarios.values()
         for key in scenario.targets
     ]
@@ -112,7 +117,10 @@ def expected(plan: Plan) -> Decimal:
 
 def expected_duration(plan: Plan) -> float:
     """How long the plan is expected to take, seconds: cells are measured one after the other."""
-    return math.fsum(c.expected_s * (c.n + c.warmup) / c.concurrency for c in plan.cells)
+    loads = {key: scenario.load for key, scenario in plan.policy.scenarios.items()}
+    return math.fsum(
+        expected_s(loads[c.scenario], c.n, c.expected_s, warmup=c.warmup) for c in plan.cells
+    )
 
 
 def _draft(
@@ -121,6 +129,7 @@ def _draft(
     prices: UnitPrices,
     provider: Provider,
     history: Mapping[str, Expectation],
+    budget: Budget,
 ) -> Draft:
     limits = [output_limit(scenario, prompt) for prompt in scenario.prompts]
     worst = max(
@@ -136,6 +145,7 @@ def _draft(
         input_tokens=_mean_input(scenario),
         e2e_s=_ASSUMED_START_S + _ASSUMED_TOKEN_S * mean_limit,
     )
+    most = _most(scenario, budget)
     cost = pricing.expected(prices, seen.input_tokens, min(seen.output_tokens, mean_limit))
     return Draft(
         scenario=scenario,
@@ -145,6 +155,8 @@ def _draft(
             for rule in scenario.rules
         ),
         attempts=1 + target.retries,
+        most=most,
+        each_s=_each_s(scenario.load, most, seen.e2e_s),
         worst_usd=worst,
         expected_usd=min(cost, worst),
         expected_s=seen.e2e_s,
@@ -154,10 +166,42 @@ def _draft(
     )
 
 
+def _most(scenario: Scenario, budget: Budget) -> int:
+    """The largest N that ``samples.max`` and the load allow.
+
+    A load that ends by itself is played out, no longer than the budget has requests.
+    """
+    load = scenario.load
+    most = scenario.samples.max * max(1, len(load.steps))
+    if load.duration_s is None and not load.arrivals and load.rate_to != 0:
+        return most
+    played = most if budget.max_requests is None else min(most, budget.max_requests)
+    reached = offered(load, played)
+    return reached if reached < played else most
+
+
+def _each_s(load: Load, n: int, request_s: float) -> Fraction:
+    """The time that one request adds, on average over ``n`` of them."""
+    if load.pattern == "closed" or n == 0:
+        return Fraction(request_s) / load.concurrency
+    return Fraction(expected_s(load, n, request_s)) / n
+
+
 def _mean_input(scenario: Scenario) -> float:
-    system = len((scenario.system or "").encode())
-    texts = [m.content.encode() for prompt in scenario.prompts for m in prompt.messages]
-    return (system + sum(map(len, texts)) / len(scenario.prompts)) / _BYTES_A_TOKEN
+    """Input tokens of a prompt, on average: asked for, or by the length of what is read."""
+    around = [scenario.system or ""]
+    around += [json.dumps(to_json(t)) for t in scenario.tools]
+    own = [_input_tokens(prompt) for prompt in scenario.prompts]
+    return math.fsum(own) / len(own) + sum(len(t.encode()) for t in around) / _BYTES_A_TOKEN
+
+
+def _input_tokens(prompt: Prompt) -> float:
+    if prompt.input_tokens is not None:
+        return prompt.input_tokens
+    texts = [m.content for m in prompt.messages]
+    texts += [call.arguments for m in prompt.messages for call in m.tool_calls]
+    pictures = sum(len(m.images) for m in prompt.messages)
+    return sum(len(t.encode()) for t in texts) / _BYTES_A_TOKEN + pictures * _TOKENS_A_PICTURE
 
 
 def _too_small(short: Resource, cap: Cap, gating: Sequence[Draft]) -> BudgetError:
@@ -187,10 +231,10 @@ def _too_small(short: Resource, cap: Cap, gating: Sequence[Draft]) -> BudgetErro
 
 
 def _requests(draft: Draft) -> str:
-    samples = draft.scenario.samples
-    warm = f" + {samples.warmup} warm-up" if samples.warmup else ""
+    warmup = draft.warmup(draft.min_n)
+    warm = f" + {warmup} warm-up" if warmup else ""
     retries = f", each sent up to {draft.attempts} times" if draft.attempts > 1 else ""
-    return f"{samples.min}{warm} requests{retries}"
+    return f"{draft.min_n}{warm} requests{retries}"
 
 
 def _enough(amount: Decimal) -> str:
@@ -200,13 +244,12 @@ def _enough(amount: Decimal) -> str:
 
 
 def _cell(policy: Policy, draft: Draft, share: Share) -> CellPlan:
-    samples = draft.scenario.samples
     return CellPlan(
         scenario=draft.scenario.key,
         target=draft.target.key,
         n=share.n,
-        warmup=samples.warmup if share.n else 0,
-        min_n=samples.min,
+        warmup=draft.warmup(share.n) if share.n else 0,
+        min_n=draft.min_n,
         concurrency=draft.scenario.load.concurrency,
         gating=draft.gating,
         worst_usd=draft.worst_usd,
@@ -216,6 +259,7 @@ def _cell(policy: Policy, draft: Draft, share: Share) -> CellPlan:
         limited_by=share.limited_by,
         prices=draft.prices,
         fingerprint=fingerprint(policy, draft.scenario, draft.target, draft.provider),
+        load=within(draft.scenario.load, share.n),
     )
 
 
@@ -225,13 +269,20 @@ def _warnings(plan: Plan) -> Iterable[str]:
             continue
         new = plan.policy.scenarios[cell.scenario].new_in_head
         why = "is new in this change" if new else "gates nothing"
-        few = (
-            "too few requests" if cell.limited_by == "requests" else f"too little {cell.limited_by}"
-        )
-        yield (
-            f"{cell.cell} {why} and is not measured: the budget leaves {few} for its samples.min "
-            f"of {cell.min_n}"
-        )
+        few = f"the budget leaves too little {cell.limited_by}"
+        if cell.limited_by == "requests":
+            few = "the budget leaves too few requests"
+        elif cell.limited_by == "load":
+            few = "its load offers too few requests"
+        yield f"{cell.cell} {why} and is not measured: {few} for its samples.min of {cell.min_n}"
+    for scenario in plan.policy.scenarios.values():
+        limits = [prompt.max_output_tokens or 0 for prompt in scenario.prompts]
+        cut = sum(limit > scenario.max_output_tokens for limit in limits)
+        if scenario.follows_trace and cut:
+            yield (
+                f"{scenario.key}: {cut} of {len(limits)} answers of the trace are longer than "
+                f"max_output_tokens of {scenario.max_output_tokens}, and are cut there"
+            )
     cap, needs = plan.budget.max_duration_s, expected_duration(plan)
     if cap is not None and needs > cap:
         yield (

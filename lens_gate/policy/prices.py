@@ -46,8 +46,13 @@ def _entry(node: Node, findings: Findings) -> PriceEntry:
     if (currency != "USD") != (usd is not None):
         hint = "give both, such as currency: EUR and usd: 1.08 (dollars for one of it), or neither"
         findings.add(node.place, "currency and usd belong together", hint)
+    prices = _prices(node, (*TOKEN_UNITS, *OTHER_UNITS))
+    for unit in ("input", "output") if isinstance(node.value, Mapping) else ():
+        if unit not in prices and "hour" not in prices and unit not in entries(node):
+            hint = "give input and output, or the price of an hour of your own server"
+            findings.add(node.place, f"price has no {unit}", hint)
     return PriceEntry(
-        prices=_prices(node, (*TOKEN_UNITS, *OTHER_UNITS)),
+        prices=prices,
         model=model,
         match=match,
         tiers=tuple(
@@ -78,7 +83,7 @@ def _model(node: Node | None, findings: Findings) -> tuple[PriceMatch, str]:
         return "any", ""
     if isinstance(node.value, str):
         return "exact", node.value
-    way = next((word for word in _WAYS if word in entries(node)), "prefix")
+    way = ([word for word in _WAYS if word in entries(node)] or ["prefix"])[0]
     named = text(field(node, way))
     if way == "regex":
         try:
@@ -90,7 +95,7 @@ def _model(node: Node | None, findings: Findings) -> tuple[PriceMatch, str]:
 
 
 def _variant(node: Node, findings: Findings) -> PriceVariant:
-    by = next((word for word in _CONDITIONS if word in entries(node)), "service_tier")
+    by = ([word for word in _CONDITIONS if word in entries(node)] or ["service_tier"])[0]
     prices = _prices(node, TOKEN_UNITS)
     factor = field(node, "multiply")
     if not prices and factor is None and findings.fine(node):

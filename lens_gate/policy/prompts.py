@@ -1,30 +1,27 @@
-"""Prompts: rows of a .jsonl file or of the policy itself, their templates filled in.
-
-A template is ``{{name}}`` in a row's text; it stands for the row's own variable of that name and
-nothing else. What is put in is not looked at again, so that a variable can hold ``{{``.
-"""
+"""Prompts: rows of a file or of the policy itself, each a question to the model."""
 
 import hashlib
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from lens_gate.policy.document import decode
-from lens_gate.policy.findings import Findings, did_you_mean
+from lens_gate.policy.findings import Findings
 from lens_gate.policy.jsonl import NotJsonError, parse_line
 from lens_gate.policy.literal_secrets import shown
-from lens_gate.policy.node import Node, entries, field, items
+from lens_gate.policy.messages import conversation, said_by_user
+from lens_gate.policy.node import Node, entries, field
 from lens_gate.policy.read import text, whole
 from lens_gate.policy.schema import check_prompt
+from lens_gate.policy.shelf import Shelf
+from lens_gate.policy.tables import csv_rows, text_rows
+from lens_gate.policy.templates import Filling
 from lens_gate.records.policy import Message, Place, Prompt
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 MAX_ROWS = 100_000
-MAX_ROW_CHARS = 4 * 1024 * 1024
-MAX_PROBLEMS = 200
-
-_TEMPLATE = re.compile(r"\{\{[ \t]{0,8}([A-Za-z_][A-Za-z0-9_]{0,62})[ \t]{0,8}\}\}")
+ENDINGS: Final = (".jsonl", ".csv", ".txt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,48 +32,86 @@ class Workload:
     has_system: Place | None
 
 
-def prompts_from_file(data: bytes, *, file: str, findings: Findings) -> Workload:
-    """The prompts of a JSON lines file; what is wrong with it goes to ``findings``.
+NOTHING: Final = Workload(prompts=(), has_system=None)
+
+
+def prompts_from_file(
+    data: bytes, *, file: str, findings: Findings, shelf: Shelf, template: Node | None = None
+) -> Workload:
+    """The prompts of a file, read by its ending; what is wrong with it goes to ``findings``.
+
+    ``template`` is a text that each row fills.
 
     Raises:
         InputError: the file is too large or not UTF-8.
     """
-    lines = decode(data, file=file, limit=MAX_FILE_BYTES).split("\n")
+    content = decode(data, file=file, limit=MAX_FILE_BYTES)
     start = len(findings.problems)
     rows: list[Node] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip(" \t\r"):
-            continue
-        place = Place(file=file, line=number, column=1)
+    for place, row in _rows(content, file, findings):
         if len(rows) == MAX_ROWS:
             findings.add(place, f"there are more than {MAX_ROWS} prompts")
             break
-        if _enough(findings, start, place):
+        if findings.enough(start, place):
             break
+        if row is not None:
+            if not file.endswith(".txt"):  # a line of text can't break the form of a row
+                check_prompt(row, findings)
+            rows.append(row)
+    if not rows and len(findings.problems) == start:
+        nowhere = Place(file=file, line=0, column=0)
+        ending = next((e for e in ENDINGS if file.endswith(e)), ".jsonl")
+        findings.add(nowhere, "the file holds no prompt", _HINTS[ending])
+    return workload(rows, findings, shelf=shelf, template=template)
+
+
+_HINTS = {
+    ".jsonl": "one JSON object to a line",
+    ".csv": "a line with the names of the columns, then a row for each prompt",
+    ".txt": "one prompt to a line, or longer ones between lines of ---",
+}
+
+
+def _rows(content: str, file: str, findings: Findings) -> Iterator[tuple[Place, Node | None]]:
+    """The rows of a file with their places; one that can't be read is told, and is ``None``."""
+    if not file.endswith((".csv", ".txt")):
+        yield from _jsonl_rows(content, file, findings)
+        return
+    found = (
+        csv_rows(content, file=file, findings=findings)
+        if file.endswith(".csv")
+        else text_rows(content, file=file)
+    )
+    for row in found:
+        yield row.place, row
+
+
+def _jsonl_rows(content: str, file: str, findings: Findings) -> Iterator[tuple[Place, Node | None]]:
+    for number, line in enumerate(content.split("\n"), start=1):
+        if not line.strip(" \t\r"):
+            continue
+        place = Place(file=file, line=number, column=1)
         try:
             row = parse_line(line, file=file, line=number, findings=findings)
         except NotJsonError as error:
-            where = Place(file=file, line=number, column=error.offset + 1)
-            findings.add(where, f"not JSON: {error}")
-            continue
-        check_prompt(row, findings)
-        rows.append(row)
-    if not rows and len(findings.problems) == start:
-        nowhere = Place(file=file, line=0, column=0)
-        findings.add(nowhere, "the file holds no prompt", "one JSON object to a line")
-    return workload(rows, findings)
+            findings.add(replace(place, column=error.offset + 1), f"not JSON: {error}")
+            yield place, None
+        else:
+            yield place, row
 
 
-def workload(rows: Sequence[Node], findings: Findings) -> Workload:
+def workload(
+    rows: Sequence[Node], findings: Findings, *, shelf: Shelf, template: Node | None = None
+) -> Workload:
     """The prompts that these rows (held against the schema before) describe."""
     prompts: list[Prompt] = []
     first: dict[str, Place] = {}
     has_system: Place | None = None
     start = len(findings.problems)
     for index, row in enumerate(rows, start=1):
-        if _enough(findings, start, row.place):
+        if findings.enough(start, row.place):
             break
-        messages = _messages(row, findings)
+        messages = _messages(row, findings, shelf, template)
         prompt = Prompt(
             id=_id(row, index, len(rows)),
             messages=messages,
@@ -93,14 +128,6 @@ def workload(rows: Sequence[Node], findings: Findings) -> Workload:
             has_system = row.place
         prompts.append(prompt)
     return Workload(prompts=tuple(prompts), has_system=has_system)
-
-
-def _enough(findings: Findings, start: int, place: Place) -> bool:
-    """Whether so much is wrong since ``start`` that the rest of the file can wait; says so."""
-    if len(findings.problems) - start < MAX_PROBLEMS:
-        return False
-    findings.add(place, "there may be more problems from here on", "mend these first")
-    return True
 
 
 def _id(row: Node, index: int, count: int) -> str:
@@ -123,62 +150,46 @@ def _variables(row: Node) -> dict[str, str]:
     return {name: str(entry.node.value) for name, entry in found.items()}
 
 
-def _messages(row: Node, findings: Findings) -> tuple[Message, ...]:
+def _messages(
+    row: Node, findings: Findings, shelf: Shelf, template: Node | None
+) -> tuple[Message, ...]:
     single, several = field(row, "prompt"), field(row, "messages")
     if isinstance(row.value, str):
         single = row
-    elif not findings.fine(row):
+    elif not findings.fine(row) or not _is_one_question(row, template, findings):
         return ()
-    elif (single is None) == (several is None) and not _blamed(row, findings):
-        which = "both prompt and messages" if single else "neither prompt nor messages"
-        findings.add(row.place, f"the row has {which}", "give one of them")
-        return ()
-    parts = (
-        [("user", single)] if single else [(_role(m), field(m, "content")) for m in items(several)]
-    )
-    variables = _variables(row)
-    messages = tuple(
-        Message(role=role, content=_filled(node, variables, findings))
-        for role, node in parts
-        if node is not None
-    )
-    _check_order(row, messages, findings)
-    return messages
+    variables: Mapping[str, str] = _variables(row)
+    if template is not None and single is not None:
+        variables = {"prompt": text(single), **variables}
+    filling = Filling(variables=variables, shelf=shelf, findings=findings)
+    if several is not None:
+        return conversation(row, several, filling)
+    asked = said_by_user(row, single or row, filling, template=template)
+    system = field(row, "system")
+    if system is None:
+        return (asked,)
+    words = filling.fill(text(system), system.place) or ""
+    return (Message(role="system", content=words), asked)
 
 
-def _blamed(row: Node, findings: Findings) -> bool:
-    return any(entry.node in findings.blamed for entry in entries(row).values())
-
-
-def _role(message: Node) -> str:
-    return text(field(message, "role"))
-
-
-def _check_order(row: Node, messages: Sequence[Message], findings: Findings) -> None:
-    if not messages:
-        return
-    if any(message.role == "system" for message in messages[1:]):
-        findings.add(row.place, "a system message stands behind another", "put it first")
-    if all(message.role == "system" for message in messages):
-        findings.add(row.place, "the row asks nothing", "add a message of the user")
-
-
-def _filled(node: Node, variables: dict[str, str], findings: Findings) -> str:
-    """The text with its templates replaced by the row's variables."""
-    template = text(node)
-    size = len(template)
-    for match in _TEMPLATE.finditer(template):
-        name = match.group(1)
-        if name not in variables:
-            near = did_you_mean(name, variables, what="variables of this row")
-            hint = f"{near}; to send braces as they are, put them into a variable"
-            findings.add(node.place, f"the row has no variable {shown(name)}", hint)
-            return ""
-        size += len(variables[name])
-    if size > MAX_ROW_CHARS:
-        findings.add(node.place, f"the prompt has more than {MAX_ROW_CHARS} characters")
-        return ""
-    filled = _TEMPLATE.sub(lambda match: variables[match.group(1)], template)
-    if not filled.strip() and findings.fine(node):
-        findings.blame(node, "the prompt is empty")
-    return filled
+def _is_one_question(row: Node, template: Node | None, findings: Findings) -> bool:
+    """Whether the row is one prompt, one conversation or one filling of the template; tells."""
+    single, several = field(row, "prompt"), field(row, "messages")
+    blamed = any(entry.node in findings.blamed for entry in entries(row).values())
+    if several is None:
+        if single is None and template is None:
+            if not blamed:
+                hint = "give one of them"
+                findings.add(row.place, "the row has neither prompt nor messages", hint)
+            return False
+        return True
+    if single is not None or template is not None:
+        also = "both prompt and messages" if single else "messages, and the workload a template"
+        if not blamed:
+            findings.add(row.place, f"the row has {also}", "give one of them")
+        return False
+    for key in ("system", "images"):
+        if field(row, key) is not None:
+            place = entries(row)[key].place
+            findings.add(place, f"{key} beside messages", "put it into a message")
+    return True

@@ -27,6 +27,11 @@ def whole(node: Node | None, fallback: int) -> int:
     return node.value
 
 
+def truth(node: Node | None, *, fallback: bool) -> bool:
+    """True or false."""
+    return node.value if node is not None and isinstance(node.value, bool) else fallback
+
+
 def decimal(node: Node | None, fallback: Decimal) -> Decimal:
     """A number, exact."""
     if node is None or isinstance(node.value, bool):

@@ -18,26 +18,38 @@ from lens_gate.policy.findings import Findings, did_you_mean
 from lens_gate.policy.literal_secrets import brief, escaped, shown
 from lens_gate.policy.node import Entry, Node, entries, field, items
 from lens_gate.policy.read import one_of, share, text
-from lens_gate.records.policy import Assurance, Compare, Rule, SampleBounds, Severity
+from lens_gate.records.policy import Assurance, Compare, Connection, Rule, Severity
 from lens_gate.units import parse_duration
 
 _SEVERITY: dict[str, Severity] = {"fail": "fail", "warn": "warn"}
 _ASSURANCE: dict[str, Assurance] = {"point": "point", "shown": "shown"}
 _LARGEST = 10**12
 
+STREAM_ONLY = frozenset(
+    {"ttft", "ttft_scheduled", "ttfr", "itl", "tpot", "chunk_gap_max", "output_tps"}
+)
+"""Metrics of the moments at which an answer's parts arrive: in one piece there are none."""
+OPEN_ONLY = frozenset({"ttft_scheduled", "e2e_scheduled"})
+"""Metrics from the moment for which a request was scheduled: a closed loop has no schedule."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What a rule has to know of its scenario and policy.
 
-    ``kinds`` has the kind of each target of the scenario whose provider is known.
+    ``kinds`` has the kind of each target of the scenario whose provider is known, ``most`` is how
+    many requests a cell has at most; ``is_open``: its load has a schedule.
     """
 
     targets: tuple[str, ...]
     kinds: Mapping[str, TargetKind]
-    samples: SampleBounds
+    most: int
     objectives: Mapping[str, float]
     compare: Compare
+    pattern: str
+    is_open: bool
+    connection: Connection
+    stream: bool
 
 
 def build_rules(node: Node | None, around: Surroundings, findings: Findings) -> tuple[Rule, ...]:
@@ -177,7 +189,11 @@ def _check_relative(rule: Rule, item: Node, around: Surroundings, findings: Find
         hint = f"give {own}, or take p99" if drift is None else f"remove max_drift and give {own}"
         findings.add(where, f"{name} takes an absolute limit only", hint)
     elif not CATALOGUE[rule.metric].statistics:
-        findings.add(where, f"{name} has no comparison with stored runs", f"give {own}")
+        whole = ": it is one number for a whole run" * (CATALOGUE[rule.metric].per == "window")
+        findings.add(where, f"{name} has no comparison with stored runs{whole}", f"give {own}")
+    elif around.pattern == "sweep":
+        hint = f"give {own}, or gate a load of one rate"
+        findings.add(where, f"a sweep describes: {name} can't be compared with stored runs", hint)
     elif around.compare == "none":
         what = "max_drift compares" if drift else "a rule without max or min compares"
         hint = f"give {own}, or let baseline.compare be auto"
@@ -199,9 +215,25 @@ def _check_fit(
 ) -> None:
     """The rule against the scenario's samples and objectives, and its own parts."""
     metric: Entry = entries(item)["metric"]
-    if rule.metric == "goodput" and not around.objectives:
+    if rule.metric in STREAM_ONLY and not around.stream:
+        hint = "gate e2e or ttfb, or let stream be true"
+        message = f"{rule.metric} needs a stream: with stream: false the answer comes in one piece"
+        findings.add(metric.place, message, hint)
+    if rule.metric == "connect" and around.connection == "warm" and rule.severity == "fail":
+        hint = "add connection: cold to the scenario, or set severity: warn"
+        message = "connect is of new connections only, and the scenario keeps them open"
+        findings.add(metric.place, message, hint)
+    if rule.metric == "cold_start_penalty" and around.connection == "warm":
+        hint = "add connection: cold to the scenario, and samples.warmup of 9 or more"
+        message = "cold_start_penalty needs new connections, and the scenario keeps them open"
+        findings.add(metric.place, message, hint)
+    if rule.metric in OPEN_ONLY and not around.is_open:
+        hint = f"gate {rule.metric.removesuffix('_scheduled')}, or take an open load"
+        message = f"{rule.metric} counts from the schedule, and a closed loop has none"
+        findings.add(metric.place, message, hint)
+    if rule.metric in ("goodput", "goodput_rps") and not around.objectives:
         hint = "add objectives to the scenario, such as {ttft: 1s}"
-        findings.add(metric.place, "goodput without objectives", hint)
+        findings.add(metric.place, f"{rule.metric} without objectives", hint)
     if rule.assurance == "shown" and not absolute:
         place = entries(item)["assurance"].place
         findings.add(place, "assurance concerns absolute limits only", "remove it, or give max")
@@ -210,11 +242,10 @@ def _check_fit(
     if rule.severity != "fail" or rule.statistic == "max":
         return
     need = minimum(check_kind(rule.metric, rule.statistic))
-    if around.samples.max < need:
+    if around.most < need:
         word = rule.statistic or rule.metric
         findings.add(
             metric.place,
-            f"{word} can't decide with fewer than {need} samples; "
-            f"samples.max is {around.samples.max}",
+            f"{word} can't decide with fewer than {need} samples; samples.max is {around.most}",
             f"raise samples.max to {need} or more, or set severity: warn",
         )

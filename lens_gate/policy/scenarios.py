@@ -1,79 +1,124 @@
 """Scenarios: a workload with a load, and the rules on it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import field as stored
 
-from lens_gate.errors import InputError, LensError
+from lens_gate.load import is_open, offered
+from lens_gate.load.order import warm_calls
 from lens_gate.metrics.catalogue import TargetKind
-from lens_gate.policy.files import path_problem
 from lens_gate.policy.findings import Findings, did_you_mean
 from lens_gate.policy.literal_secrets import brief, shown
+from lens_gate.policy.loads import build_load
 from lens_gate.policy.node import Entry, Node, entries, field, items
-from lens_gate.policy.prompts import Workload, prompts_from_file, workload
-from lens_gate.policy.read import seconds, text, whole
-from lens_gate.policy.rules import Surroundings, build_rules
-from lens_gate.records.policy import Budget, Compare, Load, SampleBounds, Scenario, Target
+from lens_gate.policy.read import one_of, seconds, text, truth, whole
+from lens_gate.policy.rules import OPEN_ONLY, STREAM_ONLY, Surroundings, build_rules
+from lens_gate.policy.tools import build_tools
+from lens_gate.policy.workloads import Library, build_workload, source_of
+from lens_gate.records.policy import (
+    Budget,
+    Cache,
+    Compare,
+    Connection,
+    Load,
+    Prompt,
+    SampleBounds,
+    Scenario,
+    Target,
+)
 
-MAX_ALL_FILES_BYTES = 64 * 1024 * 1024
-"""Of all prompt files of a policy together: a head's are read before anybody has looked at them."""
-
-_NOTHING = Workload(prompts=(), has_system=None)
+DEFAULT_OUTPUT_TOKENS = 128
+_CACHE: Mapping[str, Cache] = {"as_is": "as_is", "bust": "bust", "warm": "warm"}
+_CONNECTION: Mapping[str, Connection] = {"warm": "warm", "cold": "cold"}
+# A load is played out to see what it offers; no policy should make that last.
+_MOST_PLAYED = 20_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What a scenario has to know of its policy; files already read are kept by path."""
+    """What a scenario has to know of its policy."""
 
     targets: Mapping[str, Target]
     kinds: Mapping[str, TargetKind]
     budget: Budget
     compare: Compare
-    read_file: Callable[[str], bytes]
-    workloads: dict[str, Workload] = stored(default_factory=dict)
-    sizes: dict[str, int] = stored(default_factory=dict)
+    library: Library
 
 
 def build_scenario(key: str, entry: Entry, around: Around, findings: Findings) -> Scenario:
     """One scenario, complete, with its prompts read."""
-    node = entry.node
+    node, library = entry.node, around.library
     targets = _targets(field(node, "targets"), around, findings)
-    samples = _samples(node, targets, around, findings)
-    objectives = {
-        name: seconds(item.node, 1.0, findings)
-        for name, item in entries(field(node, "objectives")).items()
-    }
+    samples = _samples(node, findings)
+    load = build_load(field(node, "load"), library.shelf, library.traces, findings)
+    most = samples.max * steps_of(load)
+    found, follows = build_workload(node, load, most, library, findings)
+    cache = one_of(field(node, "cache"), _CACHE, "as_is")
+    connection = one_of(field(node, "connection"), _CONNECTION, "warm")
+    stream = truth(field(node, "stream"), fallback=True)
+    _check_caps(node, samples, load, cache, found.prompts, targets, around, findings)
+    _check_offer(node, samples, load, findings)
+    objectives = _objectives(field(node, "objectives"), load, findings, stream=stream)
     rules = build_rules(
         field(node, "gates"),
         Surroundings(
             targets=targets,
             kinds={key: around.kinds[key] for key in targets if key in around.kinds},
-            samples=samples,
+            most=most,
             objectives=objectives,
             compare=around.compare,
+            pattern=load.pattern,
+            is_open=is_open(load),
+            connection=connection,
+            stream=stream,
         ),
         findings,
     )
-    load = field(node, "load")
-    source = field(node, "prompts")
     return Scenario(
         key=key,
         title=text(field(node, "title"), key),
         targets=targets,
-        prompts=_workload(node, around, findings).prompts,
-        prompts_source=text(source, "inline"),
+        prompts=found.prompts,
+        prompts_source=source_of(field(node, "prompts")),
         system=text(field(node, "system")) or None,
-        max_output_tokens=whole(field(node, "max_output_tokens"), 128),
-        load=Load(
-            pattern=text(field(load, "pattern"), "closed"),
-            concurrency=whole(field(load, "concurrency"), 2),
+        max_output_tokens=whole(
+            field(node, "max_output_tokens"), _output_tokens(found.prompts, follows=follows)
         ),
+        load=load,
         samples=samples,
         objectives=objectives,
         rules=rules,
         new_in_head=False,
         place=entry.place,
+        tools=build_tools(field(node, "tools"), library.shelf, library.tools, findings),
+        cache=cache,
+        connection=connection,
+        stream=stream,
+        follows_trace=follows,
     )
+
+
+def steps_of(load: Load) -> int:
+    """How often ``samples`` counts: once, and in a sweep for each of its steps."""
+    return max(1, len(load.steps))
+
+
+def _output_tokens(prompts: Sequence[Prompt], *, follows: bool) -> int:
+    """The limit of output where none is given: a trace's longest answer, if it is replayed."""
+    limits = [prompt.max_output_tokens for prompt in prompts if follows]
+    return max((limit for limit in limits if limit), default=DEFAULT_OUTPUT_TOKENS)
+
+
+def _objectives(
+    node: Node | None, load: Load, findings: Findings, *, stream: bool
+) -> Mapping[str, float]:
+    for name, item in entries(node).items():
+        if name in STREAM_ONLY and not stream:
+            hint = "with stream: false the whole answer comes at once; keep e2e or ttfb"
+            findings.add(item.place, f"an objective for {name}, which needs a stream", hint)
+        if name in OPEN_ONLY and not is_open(load):
+            hint = f"keep {name.removesuffix('_scheduled')}, or offer a rate"
+            findings.add(item.place, f"an objective for {name} without a schedule", hint)
+    return {name: seconds(item.node, 1.0, findings) for name, item in entries(node).items()}
 
 
 def _targets(node: Node | None, around: Around, findings: Findings) -> tuple[str, ...]:
@@ -92,72 +137,65 @@ def _targets(node: Node | None, around: Around, findings: Findings) -> tuple[str
     return tuple(chosen)
 
 
-def _samples(
-    node: Node, targets: tuple[str, ...], around: Around, findings: Findings
-) -> SampleBounds:
+def _samples(node: Node, findings: Findings) -> SampleBounds:
     given = field(node, "samples")
     bounds = SampleBounds(
         min=whole(field(given, "min"), 16),
         max=whole(field(given, "max"), 180),
         warmup=whole(field(given, "warmup"), 1),
     )
-    place = given.place if given else node.place
     if bounds.min > bounds.max:
-        hint = "raise max or lower min"
         message = f"samples.min is {bounds.min}, above samples.max, which is {bounds.max}"
-        findings.add(place, message, hint)
-    fewest = bounds.min + bounds.warmup
+        findings.add((given or node).place, message, "raise max or lower min")
+    return bounds
+
+
+def _check_caps(
+    node: Node,
+    samples: SampleBounds,
+    load: Load,
+    cache: Cache,
+    prompts: Sequence[Prompt],
+    targets: Sequence[str],
+    around: Around,
+    findings: Findings,
+) -> None:
+    """The least of a cell against the caps on requests."""
+    least = samples.min * steps_of(load)
+    warm = warm_calls(prompts, least) if cache == "warm" else 0
+    fewest = least + samples.warmup + warm
     caps = {"budget.max_requests": around.budget.max_requests}
     for key in targets:
         caps[f"targets.{brief(key)}.budget.max_requests"] = around.targets[key].budget.max_requests
+    what = "samples.min and warmup"
+    if load.steps:
+        what = f"samples.min in {steps_of(load)} steps and warmup"
+    if warm:
+        what += f", {warm} calls to warm the prompt cache among them,"
+    place = (field(node, "samples") or node).place
     for name, cap in caps.items():
         if cap is not None and 0 < cap < fewest:
             findings.add(
                 place,
-                f"samples.min and warmup are {fewest} requests, more than {name}, which is {cap}",
+                f"{what} are {fewest} requests, more than {name}, which is {cap}",
                 "raise the cap or lower samples.min",
             )
-    return bounds
 
 
-def _workload(node: Node, around: Around, findings: Findings) -> Workload:
-    source = field(node, "prompts")
-    if source is None or not findings.fine(source):
-        return _NOTHING
-    if isinstance(source.value, str):
-        found = _from_file(source, around, findings)
-    else:
-        found = workload([row for row in items(source) if findings.fine(row)], findings)
-    system = field(node, "system")
-    if system is not None and found.has_system is not None:
-        hint = f"see line {found.has_system.line} of {found.has_system.file}; keep one of them"
-        findings.add(system.place, "scenario and prompts both bring a system prompt", hint)
-    return found
-
-
-def _from_file(source: Node, around: Around, findings: Findings) -> Workload:
-    path = text(source)
-    if path in around.workloads:
-        return around.workloads[path]
-    problem = path_problem(path) or ("" if path.endswith(".jsonl") else "does not end in .jsonl")
-    if problem:
-        findings.blame(source, f"the path {shown(path)} {problem}", "such as prompts/chat.jsonl")
-        return _NOTHING
-    found = _NOTHING
+def _check_offer(node: Node, samples: SampleBounds, load: Load, findings: Findings) -> None:
+    """A load that is over before ``samples.min`` can decide nothing."""
+    given = entries(field(node, "load"))
+    ends = next((key for key in ("duration", "file", "to") if key in given), None)
+    least = samples.min * steps_of(load)
+    if ends is None or least > _MOST_PLAYED or (ends == "file" and not load.arrivals):
+        return
     try:
-        data = around.read_file(path)
-    except LensError as error:
-        findings.blame(source, error.message, error.hint)
-    else:
-        around.sizes[path] = len(data)
-        if sum(around.sizes.values()) > MAX_ALL_FILES_BYTES:
-            mib = MAX_ALL_FILES_BYTES // 1024**2
-            findings.blame(source, f"with this file the prompts are larger than {mib} MiB")
-            return _NOTHING
-        try:
-            found = prompts_from_file(data, file=path, findings=findings)
-        except InputError as error:
-            for told in error.problems:
-                findings.problems[told] = None
-    around.workloads[path] = found
-    return found
+        reached = offered(load, least)
+    except ValueError:
+        return  # what the load lacks has been told
+    if reached < least:
+        findings.add(
+            given[ends].place,
+            f"the load offers {reached} requests, fewer than samples.min, which is {least}",
+            "lower samples.min, or offer more",
+        )

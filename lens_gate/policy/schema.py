@@ -8,12 +8,12 @@ from importlib import resources
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError
+from jsonschema.exceptions import SchemaError, ValidationError
 from jsonschema.protocols import Validator
 from jsonschema.validators import extend
 
 from lens_gate.policy.findings import Findings
-from lens_gate.policy.node import Node, plain
+from lens_gate.policy.node import Node, at_path, json_value, plain
 from lens_gate.policy.wording import tell
 
 _POLICY = "policy-1.json"
@@ -51,6 +51,21 @@ def check_prompt(row: Node, findings: Findings) -> None:
         tell(error, row, findings, whole="the row")
 
 
+def check_tools(root: Node, findings: Findings) -> None:
+    """Hold the content of a tools file against the schema of a list of tools."""
+    for error in _tools_validator().iter_errors(cast("Any", plain(root))):
+        tell(error, root, findings, whole="the file")
+
+
+def json_schema_problem(node: Node) -> Node | None:
+    """The part of a JSON Schema (draft 2020-12) that is none; ``None`` where all of it is one."""
+    try:
+        Draft202012Validator.check_schema(cast("Any", json_value(node)))
+    except SchemaError as error:
+        return at_path(node, list(error.absolute_path))
+    return None
+
+
 def _shipped(name: str) -> str:
     return resources.files("lens_gate.policy").joinpath("schema", name).read_text("utf-8")
 
@@ -76,6 +91,12 @@ def _validator() -> Validator:
 def _prompt_validator() -> Validator:
     schema = json.loads(_shipped(_POLICY))
     return _strict({"$ref": "#/$defs/prompt", "$defs": schema["$defs"]})
+
+
+@cache
+def _tools_validator() -> Validator:
+    schema = json.loads(_shipped(_POLICY))
+    return _strict({"$ref": "#/$defs/tools", "$defs": schema["$defs"]})
 
 
 def _strict(schema: Mapping[str, Any]) -> Validator:

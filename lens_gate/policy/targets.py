@@ -12,7 +12,8 @@ from lens_gate.policy.prices import build_price
 from lens_gate.policy.read import decimal, seconds, text, whole
 from lens_gate.policy.settings import target_budget
 from lens_gate.providers.interface import Provider
-from lens_gate.providers.table import param_problems
+from lens_gate.providers.table import base_url, param_problems, wire
+from lens_gate.records.exchange import Endpoint
 from lens_gate.records.json_types import Json
 from lens_gate.records.policy import Credentials, KeySource, RateCap, Target, Timeouts, Tls
 from lens_gate.sim.behaviour import BehaviourError, behaviour_from_mapping
@@ -84,15 +85,27 @@ def build_target(
     """One target, complete, with the provider's defaults filled in."""
     node = entry.node
     name = text(field(node, "provider"))
-    facts = providers.get(name)
+    row = providers.get(name)
     provider = field(node, "provider")
-    if facts is None and provider and findings.fine(provider):
+    if row is None and provider and findings.fine(provider):
         hint = did_you_mean(name, providers, what="providers")
         findings.blame(provider, f"there is no provider {shown(name)}", hint)
+    flavor = _flavor(field(node, "flavor"), row, findings)
+    facts = row if row is None else wire(name, {}, flavor, providers)
+    region = text(field(node, "region")) or None
     headers, header_env = _headers(field(node, "headers"), findings)
     credentials = _credentials(node, facts, findings)
     api_key = _api_key(node, facts, header_env, credentials, findings)
-    base_url = _base_url(node, facts, findings, secret=bool(api_key_given(api_key) or header_env))
+    address = _base_url(node, facts, findings, secret=bool(api_key_given(api_key) or header_env))
+    endpoint = Endpoint(
+        base_url=address.url if address else "",
+        region=region,
+        headers=headers,
+        flavor=flavor,
+        api_version=text(field(node, "api_version")) or None,
+        project=text(field(node, "project")) or None,
+        credentials=credentials or "key",
+    )
     named = entries(node).get("model")
     if named is None and facts is not None and facts.kind != "simulated":
         hint = "add model: the id that is requested"
@@ -102,10 +115,10 @@ def build_target(
         title=text(field(node, "title"), key),
         provider=name,
         model=text(field(node, "model"), "simulated"),
-        base_url=base_url.url if base_url else None,
-        region=text(field(node, "region")) or None,
+        base_url=address.url if address else None,
+        region=region,
         api_key=api_key,
-        params=_params(field(node, "params"), field(node, "headers"), facts, findings),
+        params=_params(node, facts, endpoint, findings),
         headers=headers,
         header_env=header_env,
         price=build_price(field(node, "price"), findings),
@@ -114,12 +127,12 @@ def build_target(
         budget=target_budget(field(node, "budget")),
         simulate=_simulate(node, facts, findings),
         place=entry.place,
-        flavor=_flavor(field(node, "flavor"), facts, findings),
-        api_version=text(field(node, "api_version")) or None,
-        project=text(field(node, "project")) or None,
+        flavor=flavor,
+        api_version=endpoint.api_version,
+        project=endpoint.project,
         credentials=credentials,
         rate_limit=_rate_limit(field(node, "rate_limit")),
-        tls=_tls(field(node, "tls"), base_url, findings),
+        tls=_tls(field(node, "tls"), address, findings),
     )
 
 
@@ -220,9 +233,14 @@ def _base_url(
 ) -> Address | None:
     given = field(node, "base_url")
     if given is None:
-        if facts is not None and facts.kind != "simulated" and facts.default_base_url is None:
+        region = text(field(node, "region")) or None
+        known = facts is None or facts.kind == "simulated" or base_url(facts, region)
+        if not known:
             hint = "add base_url, such as http://localhost:8000/v1"
-            findings.add(node.place, "this provider needs a base_url", hint)
+            missing = "base_url"
+            if facts is not None and facts.regional is not None:
+                hint, missing = "add region, such as us-east-1", "region"
+            findings.add(node.place, f"this provider needs a {missing}", hint)
         return None
     if not findings.fine(given):
         return None
@@ -246,8 +264,10 @@ def _base_url(
 
 
 def _params(
-    node: Node | None, headers: Node | None, facts: Provider | None, findings: Findings
+    target: Node, facts: Provider | None, endpoint: Endpoint, findings: Findings
 ) -> Mapping[str, Json]:
+    """The sampling parameters, checked against what the protocol takes at that place."""
+    node, headers = field(target, "params"), field(target, "headers")
     params = {name: json_value(entry.node) for name, entry in entries(node).items()}
     own = sorted(_RESERVED_PARAMS & params.keys() - (facts.reserved if facts else frozenset()))
     for name in own:
@@ -256,10 +276,12 @@ def _params(
     if facts is None:
         return params
     plain = {name: text(entry.node) for name, entry in entries(headers).items()}
-    for problem in param_problems(facts, params, plain):
-        entry = entries(node).get(problem.name) or entries(headers).get(problem.name)
-        if entry is not None and problem.name not in own:
-            findings.add(entry.place, problem.message, problem.hint)
+    for problem in param_problems(facts, params, plain, endpoint):
+        if problem.name not in own:
+            given = (entries(part).get(problem.name) for part in (node, headers, target))
+            entry = next((found for found in given if found is not None), None)
+            place = target.place if entry is None else entry.place
+            findings.add(place, problem.message, problem.hint)
     return params
 
 

@@ -10,7 +10,7 @@ import pytest
 pytestmark = pytest.mark.xdist_group("adhoc")
 
 FAST = "simulated,simulate.time_scale=0.02,simulate.output_tokens.fixed=6"
-JOURNAL = "lens-gate-out/run.jsonl"
+JOURNAL = "lens-gate-out/adhoc/run.jsonl"
 
 
 def journal(root) -> list[dict]:

@@ -62,7 +62,7 @@ def test_a_gate_that_holds_writes_its_three_files_and_exits_0(gated, lens, polic
 
 
 def test_a_limit_shown_to_be_broken_is_exit_1(gated, own_policy):
-    done, left = gated(own_policy([{"metric": "ttft.typ", "max": "1us"}], scenario=SIX))
+    done, left = gated(own_policy([{"metric": "output_tokens.mean", "max": 1}], scenario=SIX))
     assert done.code == 1, done.said
     assert left.report["outcome"] == "failed"
     assert [row["verdict"]["verdict"] for row in left.report["rows"]] == ["fail"]
@@ -74,7 +74,7 @@ SIX = {"samples": {"min": 10, "max": 10, "warmup": 0}}
 
 def test_a_warning_rule_that_fails_does_not_fail_the_gate(gated, own_policy):
     rules = [
-        {"metric": "ttft.typ", "max": "1us", "severity": "warn"},
+        {"metric": "output_tokens.mean", "max": 1, "severity": "warn"},
         {"metric": "ttft.typ", "max": "30s", "id": "generous"},
     ]
     done, left = gated(own_policy(rules, scenario=SIX))
@@ -281,7 +281,7 @@ sys.exit(run(["gate"]))
 def test_a_reader_that_goes_away_changes_no_exit_code(
     tmp_path, new_repo, own_policy, environ, measured
 ):
-    rules = [{"metric": "ttft.typ", "max": "1us"}]
+    rules = [{"metric": "output_tokens.mean", "max": 1}]
     repo = new_repo(tmp_path / "repo", {"lens-gate.yaml": own_policy(rules, scenario=SIX)})
     script = f"{LENS_GATE} gate | head -c 0; exit ${{PIPESTATUS[0]}}"
     done = subprocess.run(
@@ -293,7 +293,7 @@ def test_a_reader_that_goes_away_changes_no_exit_code(
 
 
 def test_closed_streams_change_no_exit_code(tmp_path, new_repo, own_policy, environ):
-    rules = [{"metric": "ttft.typ", "max": "1us"}]
+    rules = [{"metric": "output_tokens.mean", "max": 1}]
     repo = new_repo(tmp_path / "repo", {"lens-gate.yaml": own_policy(rules, scenario=SIX)})
     done = subprocess.run(
         ["bash", "-c", f"exec {LENS_GATE} gate >&- 2>&-"], cwd=repo.root, env=environ, check=False

@@ -66,7 +66,7 @@ def test_check_names_an_unknown_price_and_its_remedy(tmp_path, lens, new_repo, o
 
 def test_judge_applies_another_policy_to_a_saved_run(saved, lens, own_policy, house):
     repo, left = saved
-    strict = own_policy([{"metric": "e2e.typ", "max": "1us"}])
+    strict = own_policy([{"metric": "output_tokens.mean", "max": 1}])
     repo.write({"strict.yaml": strict})
     before = len(house.served)
     done = lens(

@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lens_gate.errors import InputError, LensError
+from lens_gate.policy.findings import MAX_PROBLEMS, Findings
 from lens_gate.policy.load import load
-from lens_gate.policy.prompts import MAX_PROBLEMS, Findings, prompts_from_file
+from lens_gate.policy.prompts import prompts_from_file
 from lens_gate.policy.schema import schema_text
+from lens_gate.policy.shelf import Shelf
 from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.policy import Policy
 
@@ -214,11 +216,13 @@ rows = st.lists(
 )
 
 
-@given(rows)
-def test_any_file_of_prompts(lines):
+@given(rows, st.sampled_from(["p.jsonl", "p.csv", "p.txt"]))
+def test_any_file_of_prompts(lines, name):
     findings = Findings()
     try:
-        found = prompts_from_file(b"\n".join(lines), file="p.jsonl", findings=findings)
+        found = prompts_from_file(
+            b"\n".join(lines), file=name, findings=findings, shelf=Shelf(read_file=read_file)
+        )
     except InputError:
         return
     assert len(findings.problems) <= 2 * MAX_PROBLEMS + 2

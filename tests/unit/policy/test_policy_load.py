@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from lens_gate.metrics.rate_card import FREE
 from lens_gate.records.codec import to_json
 from lens_gate.records.policy import AllowedEndpoint, BaselineSettings, Budget, Load
 
@@ -100,10 +101,15 @@ def test_a_target_with_every_key(everything):
     assert mini.params == {"temperature": 0.2, "seed": 7, "stop": ["\n\n"]}
     assert mini.headers == {"X-Team": "shop"}
     assert mini.header_env == {"X-Gateway-Token": "GATEWAY_TOKEN"}
-    price = mini.price
-    assert (str(price.input), str(price.output), price.source) == ("0.40", "1.60", "mine")
-    assert (price.cache_read, price.cache_write) == (Decimal("0.1"), Decimal("0.5"))
-    assert price.request == Decimal("0.001")
+    (price,) = mini.price.entries
+    assert {unit: str(amount) for unit, amount in price.prices.items()} == {
+        "input": "0.40",
+        "output": "1.60",
+        "cache_read": "0.1",
+        "cache_write": "0.5",
+        "request": "0.001",
+    }
+    assert price.source == "mine"
     times = mini.timeouts
     assert (times.connect_s, times.first_byte_s, times.idle_s, times.total_s) == (1, 30, 0.5, 120)
     assert (mini.budget.max_usd, mini.budget.max_requests) == (Decimal("0.05"), 300)
@@ -116,8 +122,7 @@ def test_merged_targets_and_the_three_ways_of_a_key(everything):
     copy = everything.targets["copy"]
     assert (copy.model, copy.title, copy.api_key.env) == ("gpt-4.1-nano", "Mini", "MY_KEY")
     assert everything.targets["own"].api_key.file == "/run/secrets/key"
-    assert everything.targets["own"].price.source == "free"
-    assert everything.targets["own"].price.input == 0
+    assert everything.targets["own"].price == FREE
     assert everything.targets["other"].api_key.command == ("pass", "show", "llm/anthropic")
     assert everything.targets["other"].price is None
     fake = everything.targets["fake"]
@@ -328,7 +333,7 @@ def test_missing_keys_say_what_they_are(problems_of):
         ("gpt-4.1-mini", "x\n    region: 'a b'", (8, 13), "region must be a label"),
         ("gpt-4.1-mini", "x\n    retries: 11", (8, 14), "retries must be a whole number"),
         ("gpt-4.1-mini", 'x\n    title: "a\\nb"', (8, 12), "title must be a text of one line"),
-        ("gpt-4.1-mini", "x\n    price: cheap", (8, 12), "price must be `free`, or a mapping"),
+        ("gpt-4.1-mini", "x\n    price: cheap", (8, 12), "price must be `free`, a mapping"),
         ("gpt-4.1-mini", "x\n    price: {input: 1}", (8, 12), "price has no output"),
         (
             "gpt-4.1-mini",
@@ -503,7 +508,7 @@ def test_prompt_files_are_bounded_all_together(problems_of):
     )
     text = SMALL_HEAD + named
     (problem,) = problems_of(text, files)
-    assert "prompts are larger than 64 MiB" in problem.message
+    assert "files are larger than 64 MiB" in problem.message
     assert problem.line == text[: text.index("5.jsonl")].count("\n") + 1
 
 

@@ -109,7 +109,7 @@ def test_every_form_is_read_to_the_last_digit(load_text, small) -> None:
 @pytest.mark.parametrize(
     ("yaml", "where", "message"),
     [
-        ("  input: 1\n", (9, 7), "input and output"),
+        ("  input: 1\n", (9, 7), "price has no output"),
         ("  {input: 1, output: 2, tiers: [{above: 9}]}\n", (9, 37), ""),
         ("  {input: 1, output: 2, tiers: [{input: 9}]}\n", (9, 37), "above"),
         ("  {input: 1, output: 2, variants: [{multiply: 2}]}\n", (9, 40), ""),

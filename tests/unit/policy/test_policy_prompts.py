@@ -3,10 +3,19 @@ import json
 import pytest
 
 from lens_gate.policy import prompts as room
-from lens_gate.policy.findings import Findings
+from lens_gate.policy.findings import MAX_PROBLEMS, Findings
 from lens_gate.policy.load import load
-from lens_gate.policy.prompts import prompts_from_file
+from lens_gate.policy.prompts import prompts_from_file as read_prompts
+from lens_gate.policy.shelf import Shelf
 from lens_gate.providers.table import PROVIDERS
+
+
+def prompts_from_file(data, *, file, findings):
+    return read_prompts(data, file=file, findings=findings, shelf=Shelf(read_file=no_file))
+
+
+def no_file(path):
+    raise AssertionError(f"{path} is named nowhere")
 
 
 def read(*lines):
@@ -101,7 +110,11 @@ def test_positions_never_pair_files_of_different_length():
         ('{"messages": [{"role": "robot", "content": "a"}]}', 24, "role must be system, user"),
         ('{"messages": [{"role": "user"}]}', 15, "has no content"),
         ('{"messages": [{"role": "user", "content": ""}]}', 43, "the prompt is empty"),
-        ('{"messages": [{"role": "user", "content": ["a"]}]}', 43, "content must be a text"),
+        (
+            '{"messages": [{"role": "user", "content": ["a"]}]}',
+            44,
+            "entry 1 of content must be a mapping",
+        ),
         ('{"messages": [{"role": "system", "content": "a"}]}', 1, "asks nothing"),
         (
             '{"messages": [{"role": "user", "content": "a"}, {"role": "system", "content": "b"}]}',
@@ -155,10 +168,10 @@ def test_the_largest_text_of_a_row_is_bounded_before_it_is_made():
 
 def test_many_problems_are_cut_with_a_word():
     _, problems = read(*["{}"] * 1000)
-    assert len(problems) == room.MAX_PROBLEMS + 1
+    assert len(problems) == MAX_PROBLEMS + 1
     assert "may be more" in problems[-1][2]
     _, problems = read(*["x"] * 1000)
-    assert len(problems) == room.MAX_PROBLEMS + 1
+    assert len(problems) == MAX_PROBLEMS + 1
 
 
 def test_the_number_of_rows_is_bounded(monkeypatch):

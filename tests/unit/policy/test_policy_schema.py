@@ -22,6 +22,33 @@ from lens_gate.records.run import Spend
 
 SCHEMA = json.loads(schema_text())
 
+SCHEDULED = ("ttft_scheduled", "e2e_scheduled")
+TIMES = [
+    name
+    for name, m in CATALOGUE.items()
+    if m.unit == "s" and m.per == "request" and name not in SCHEDULED
+]
+
+UNITS = (
+    *("input", "output", "cache_read", "cache_write", "cache_write_5m", "cache_write_30m"),
+    *("cache_write_1h", "cache_write_12h", "audio_input", "audio_output", "image_input"),
+    "reasoning",
+)
+PRICE = {
+    "model": {"prefix": "m"},
+    **dict.fromkeys((*UNITS, "request", "searches", "hour"), 1),
+    "tiers": [{"above": 10, **dict.fromkeys(UNITS, 2)}],
+    "variants": [{"service_tier": "flex", "multiply": 3, **dict.fromkeys(UNITS, 3)}],
+    "valid_from": "2026-01-01",
+    "valid_to": "2026-12-31",
+    "hours": "08:00-20:00",
+    "weekdays": ["mon"],
+    "discount": "10%",
+    "currency": "EUR",
+    "usd": 1.1,
+    "source": "s",
+}
+
 # A policy in which every key of the schema has a value that is not its default.
 FULL = {
     "version": 1,
@@ -54,7 +81,31 @@ FULL = {
             "budget": {"max_usd": 1, "max_requests": 400},
         },
         "u": {"provider": "simulated", "simulate": {"profile": "hosted"}},
+        "own": {
+            "provider": "openai-compatible",
+            "flavor": "vllm",
+            "model": "m",
+            "base_url": "https://x.y/v1",
+            "rate_limit": {"requests_per_minute": 60, "tokens_per_minute": 1000},
+            "tls": {"ca_file": "/ca.pem", "cert_file": "/c.pem", "key_file": "/k.pem"},
+            "price": PRICE,
+        },
+        "cloud": {
+            "provider": "vertex",
+            "model": "gemini-2.5-flash",
+            "project": "p",
+            "region": "us-central1",
+            "credentials": "google",
+        },
+        "old": {
+            "provider": "azure",
+            "model": "m",
+            "base_url": "https://x.openai.azure.com",
+            "api_version": "2024-10-21",
+            "price": "free",
+        },
     },
+    "plugins": ["some-distribution"],
     "scenarios": {
         "s": {
             "title": "S",
@@ -70,9 +121,18 @@ FULL = {
             ],
             "system": "sys",
             "max_output_tokens": 64,
-            "load": {"pattern": "closed", "concurrency": 3},
+            "tools": [{"name": "n", "description": "d", "parameters": {"type": "object"}}],
+            "cache": "bust",
+            "connection": "cold",
+            "stream": True,
+            "load": {
+                "pattern": "closed",
+                "concurrency": 3,
+                "duration": "1m",
+                "max_error_rate": "50%",
+            },
             "samples": {"min": 9, "max": 90, "warmup": 2},
-            "objectives": {name: "1s" for name, m in CATALOGUE.items() if m.unit == "s"},
+            "objectives": dict.fromkeys(TIMES, "1s"),
             "gates": [
                 {
                     "id": "i",
@@ -85,8 +145,81 @@ FULL = {
                     "targets": ["t"],
                 }
             ],
-        }
+        },
+        "other": {
+            "targets": ["t"],
+            "prompts": [
+                {
+                    "messages": [
+                        {
+                            "role": "user",
+                            "content": [
+                                {"type": "text", "text": "w"},
+                                {"type": "image_url", "image_url": {"url": "https://x.y/1.png"}},
+                            ],
+                        },
+                        {
+                            "role": "assistant",
+                            "tool_calls": [
+                                {
+                                    "id": "c",
+                                    "type": "function",
+                                    "function": {"name": "n", "arguments": "{}"},
+                                }
+                            ],
+                        },
+                        {"role": "tool", "content": "", "tool_call_id": "c"},
+                    ]
+                },
+                {"prompt": "q", "system": "brief", "images": ["https://x.y/2.png"]},
+            ],
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "n", "description": "d", "parameters": {"type": "object"}},
+                }
+            ],
+        },
+        "rows": {
+            "targets": ["t"],
+            "prompts": {"file": "p.csv", "template": "Say {{what}}"},
+            "stream": False,
+            "load": {"pattern": "constant", "rate": 2, "max_in_flight": 5},
+        },
+        "made": {
+            "targets": ["t"],
+            "prompts": {"synthetic": {"input_tokens": 5, "seed": 2, "count": 3}},
+            "load": {"pattern": "burst", "size": 2, "every": "1s"},
+        },
+        "ramp": {
+            "targets": ["t"],
+            "prompts": {"synthetic": {"input_tokens": 5}},
+            "load": {"pattern": "ramp", "from": 1, "to": 2, "over": "1m"},
+            "objectives": dict.fromkeys(SCHEDULED, "1s"),
+        },
+        "rates": {
+            "targets": ["t"],
+            "prompts": ["x"],
+            "load": {"pattern": "sweep", "rates": [1, 2]},
+        },
+        "counts": {
+            "targets": ["t"],
+            "prompts": ["x"],
+            "load": {"pattern": "sweep", "concurrencies": [1, 2]},
+        },
+        "replay": {
+            "targets": ["t"],
+            "prompts": {"synthetic": {}},
+            "samples": {"min": 2},
+            "load": {"pattern": "trace", "file": "t.jsonl", "speed": 2},
+        },
     },
+}
+FILES = {
+    "p.csv": b"what\nyes\nno\n",
+    "q.csv": b"what\nwell\n",
+    "t.jsonl": b'{"timestamp": 0, "input_tokens": 3}\n{"timestamp": 1, "input_tokens": 4}\n',
+    "u.jsonl": b'{"timestamp": 0, "input_tokens": 3}\n{"timestamp": 2, "input_tokens": 4}\n',
 }
 
 # One other value for every key, by path; "*" stands for any key, "[]" for any entry.
@@ -101,6 +234,7 @@ OTHER = {
     "baseline.branch": "c",
     "baseline.history": 4,
     "baseline.dir": "e",
+    "plugins": ["other-distribution"],
     "allow_endpoints.[].origin": "https://z.y",
     "allow_endpoints.[].api_key_env": "B",
     "targets.*.title": "U",
@@ -135,11 +269,18 @@ OTHER = {
     "scenarios.*.prompts.[].max_output_tokens": 8,
     "scenarios.*.system": "sis",
     "scenarios.*.max_output_tokens": 65,
+    "scenarios.*.tools.[].name": "m",
+    "scenarios.*.tools.[].description": "e",
+    "scenarios.*.tools.[].parameters": {"type": "object", "required": []},
+    "scenarios.*.cache": "as_is",
+    "scenarios.*.connection": "warm",
     "scenarios.*.load.concurrency": 4,
+    "scenarios.*.load.duration": "2m",
+    "scenarios.*.load.max_error_rate": "40%",
     "scenarios.*.samples.min": 10,
     "scenarios.*.samples.max": 91,
     "scenarios.*.samples.warmup": 3,
-    **{f"scenarios.*.objectives.{n}": "2s" for n, m in CATALOGUE.items() if m.unit == "s"},
+    **{f"scenarios.*.objectives.{name}": "2s" for name in TIMES},
     "scenarios.*.gates.[].id": "j",
     "scenarios.*.gates.[].metric": "input_tokens.mean",
     "scenarios.*.gates.[].max": 101,
@@ -150,14 +291,85 @@ OTHER = {
     "scenarios.*.gates.[].targets": ["u"],
 }
 
+# The same for keys of the other scenarios, by the scenario's key.
+ELSEWHERE = {
+    "other.prompts.[].messages.[].content.[].text": "v",
+    "other.prompts.[].images": ["https://x.y/3.png"],
+    "other.prompts.[].system": "long",
+    "other.tools.[].function.name": "o",
+    "other.tools.[].function.description": "f",
+    "other.tools.[].function.parameters": {"type": "object", "required": []},
+    "rows.prompts.file": "q.csv",
+    "rows.prompts.template": "Do {{what}}",
+    "rows.stream": True,
+    "rows.load.pattern": "poisson",
+    "rows.load.rate": 3,
+    "rows.load.max_in_flight": 6,
+    "made.prompts.synthetic.input_tokens": 6,
+    "made.prompts.synthetic.seed": 3,
+    "made.prompts.synthetic.count": 4,
+    "made.load.size": 3,
+    "made.load.every": "2s",
+    "ramp.objectives.ttft_scheduled": "2s",
+    "ramp.objectives.e2e_scheduled": "2s",
+    "ramp.load.from": 2,
+    "ramp.load.to": 3,
+    "ramp.load.over": "2m",
+    "rates.load.rates": [1, 3],
+    "counts.load.concurrencies": [1, 3],
+    "replay.load.file": "u.jsonl",
+    "replay.load.speed": 3,
+}
+
+# The same for keys of the other targets, by the target's key.
+OTHER_TARGETS = {
+    "own.flavor": "sglang",
+    "own.rate_limit.requests_per_minute": 61,
+    "own.rate_limit.tokens_per_minute": 1001,
+    "own.tls.ca_file": "/d.pem",
+    "own.tls.cert_file": "/d.pem",
+    "own.tls.key_file": "/d.pem",
+    "cloud.project": "q",
+    "old.api_version": "2025-01-01",
+    "own.price.model.prefix": "n",
+    **{f"own.price.{unit}": 9 for unit in (*UNITS, "request", "searches", "hour")},
+    "own.price.tiers.[].above": 11,
+    **{f"own.price.tiers.[].{unit}": 9 for unit in UNITS},
+    "own.price.variants.[].service_tier": "priority",
+    "own.price.variants.[].multiply": 4,
+    **{f"own.price.variants.[].{unit}": 9 for unit in UNITS},
+    "own.price.valid_from": "2026-01-02",
+    "own.price.valid_to": "2026-12-30",
+    "own.price.hours": "08:00-21:00",
+    "own.price.weekdays": ["sun"],
+    "own.price.discount": "11%",
+    "own.price.currency": "GBP",
+    "own.price.usd": 1.2,
+    "own.price.source": "other",
+}
+TURNS = "scenarios.*.prompts.[].messages.[]"
+
 # Keys whose effect can't be another value in the same place, with the change that shows it.
 APART = {
     "version": "refuses every other value",
-    "scenarios.*.load.pattern": "has one value so far",
+    f"{TURNS}.content.[].type": "goes with its text or picture",
+    f"{TURNS}.content.[].image_url.url": "stands in the second part",
+    f"{TURNS}.tool_calls.[].id": "goes with the result's",
+    f"{TURNS}.tool_calls.[].type": "has one value",
+    f"{TURNS}.tool_calls.[].function.name": "stands in the second message",
+    f"{TURNS}.tool_calls.[].function.arguments": "stands in the second message",
+    f"{TURNS}.tool_call_id": "goes with the call's",
+    "scenarios.*.tools.[].type": "has one value",
     "scenarios.*.prompts.[].prompt": "stands in the other row",
     "targets.*.api_key_file": "in place of api_key_env",
     "targets.*.api_key_command": "in place of api_key_env",
     "targets.*.simulate": "stands in the other target",
+    "targets.*.credentials": "goes with the provider's",
+    "targets.*.price.model.regex": "in place of prefix",
+    **{
+        f"targets.*.price.variants.[].{by}": "in place of service_tier"
+        for by in ("speed", "processing", "region")
+    },
 }
 
 
@@ -177,7 +389,8 @@ def walk(schema, path=()):
         yield from walk(inner, (*path, key))
     if isinstance(schema.get("additionalProperties"), dict):
         yield from walk(schema["additionalProperties"], (*path, "*"))
-    if "items" in schema:
+    # A list of prices has the keys of a single one.
+    if "items" in schema and path[-1:] != ("price",):
         yield from walk(schema["items"], (*path, "[]"))
 
 
@@ -198,7 +411,7 @@ def known_paths():
 
 def loaded(data):
     text = json.dumps(data).encode()
-    policy = load(text, file="p", read_file=lambda _: b"", providers=PROVIDERS)
+    policy = load(text, file="p", read_file=FILES.__getitem__, providers=PROVIDERS)
     return without_places(policy)
 
 
@@ -251,10 +464,13 @@ def test_the_published_schema_holds_the_behaviour_of_the_simulator():
     assert not validator.is_valid(bad)
 
 
+FREE = ("simulate", "params", "parameters")
+
+
 def test_every_object_is_closed_or_a_map():
     def check(schema, path):
         if isinstance(schema, dict):
-            if schema.get("type") == "object" and path[-1] not in ("simulate", "params"):
+            if schema.get("type") == "object" and path[-1] not in FREE:
                 assert "additionalProperties" in schema, path
                 assert schema["additionalProperties"] is not True, path
             for key, inner in schema.items():
@@ -276,8 +492,11 @@ def test_every_key_is_described_for_a_reference():
 def test_every_key_has_an_effect():
     leaves = {path for path, schema in known_paths().items() if not is_container(schema)}
     containers_with_values = {"scenarios.*.prompts", "targets.*.params", "targets.*.headers"}
+    containers_with_values |= {"scenarios.*.prompts.[].messages.[].content"}
+    elsewhere = {f"scenarios.*.{path.partition('.')[2]}" for path in ELSEWHERE}
+    targets = {f"targets.*.{path.partition('.')[2]}" for path in OTHER_TARGETS}
     assert leaves | containers_with_values | {"scenarios.*.prompts.[].variables"} == (
-        OTHER.keys() | APART.keys()
+        OTHER.keys() | APART.keys() | elsewhere | targets
     )
     before = loaded(FULL)
     for path, value in OTHER.items():
@@ -291,6 +510,31 @@ def test_every_key_has_an_effect():
         assert loaded(data) != before, path
 
 
+@pytest.mark.parametrize("path", OTHER_TARGETS)
+def test_every_key_of_the_other_targets_has_an_effect(path):
+    key, _, rest = path.partition(".")
+    data = json.loads(json.dumps(FULL))
+    data["targets"][key] = changed({"t": data["targets"][key]}, f"t.{rest}", OTHER_TARGETS[path])[
+        "t"
+    ]
+    assert loaded(data)["targets"][key] != loaded(FULL)["targets"][key]
+
+
+@pytest.mark.parametrize("path", ELSEWHERE)
+def test_every_key_of_the_other_scenarios_has_an_effect(path):
+    data = json.loads(json.dumps(FULL))
+    key, *way, last = path.split(".")
+    place = data["scenarios"][key]
+    for at in way:
+        # Of a list that entry which has the key.
+        rest = [e for e in place if last in json.dumps(e)] if at == "[]" else place
+        place = rest[0] if at == "[]" else place[at]
+    assert last in place
+    place[last] = ELSEWHERE[path]
+    before, after = loaded(FULL), loaded(data)
+    assert after["scenarios"][key] != before["scenarios"][key]
+
+
 def test_the_keys_apart_have_an_effect_too():
     before = loaded(FULL)
     for key, value in (("api_key_file", "/k"), ("api_key_command", ["k"])):
@@ -299,9 +543,29 @@ def test_the_keys_apart_have_an_effect_too():
         data["targets"]["t"][key] = value
         assert loaded(data) != before
     data = json.loads(json.dumps(FULL))
+    data["targets"]["own"]["price"]["model"] = {"regex": "m"}
+    assert loaded(data)["targets"] != before["targets"]
+    for by in ("speed", "processing", "region"):
+        data = json.loads(json.dumps(FULL))
+        variant = data["targets"]["own"]["price"]["variants"][0]
+        variant[by] = variant.pop("service_tier")
+        assert loaded(data)["targets"] != before["targets"]
+    data = json.loads(json.dumps(FULL))
+    data["targets"]["cloud"]["credentials"] = "key"
+    assert loaded(data)["targets"] != before["targets"]
+    data = json.loads(json.dumps(FULL))
     data["targets"]["u"]["simulate"]["profile"] = "steady"
     data["scenarios"]["s"]["prompts"][1]["prompt"] = "r"
+    turns = data["scenarios"]["other"]["prompts"][0]["messages"]
+    turns[0]["content"][1]["image_url"]["url"] = "https://x.y/4.png"
+    call = turns[1]["tool_calls"][0]
+    call["id"] = turns[2]["tool_call_id"] = "d"
+    call["function"] = {"name": "o", "arguments": '{"a": 1}'}
     after = loaded(data)
+    (asked, called, answered) = after["scenarios"]["other"]["prompts"][0]["messages"]
+    assert asked["images"][0]["url"] == "https://x.y/4.png"
+    assert called["tool_calls"] == [{"id": "d", "name": "o", "arguments": '{"a": 1}'}]
+    assert answered["tool_call_id"] == "d"
     assert after["targets"]["u"] != before["targets"]["u"]
     assert after["scenarios"]["s"]["prompts"][1] != before["scenarios"]["s"]["prompts"][1]
 
@@ -342,6 +606,10 @@ def spied(node, path, asked):
 
 MAPS = {("targets",), ("scenarios",), ("targets", "*", "headers"), ("targets", "*", "params")}
 MAPS |= {("scenarios", "*", "prompts", "[]", "variables"), ("targets", "*", "simulate")}
+MAPS |= {
+    ("scenarios", "*", "tools", "[]", "parameters"),
+    ("scenarios", "*", "tools", "[]", "function", "parameters"),
+}
 
 
 def step(path, key):
@@ -353,18 +621,20 @@ def test_the_loader_reads_every_key_of_the_schema_and_no_other():
     findings = Findings()
     data = json.dumps(FULL).encode()
     root = spied(parse(data, file="p", findings=findings), (), asked)
-    build(root, data, "p", lambda _: b"", PROVIDERS, findings)
+    build(root, data, "p", FILES.__getitem__, PROVIDERS, findings)
     read = {
         ".".join((*path, key)) for path, keys in asked.items() if path not in MAPS for key in keys
     }
-    simple = {"scenarios.*.objectives." + name for name in FULL["scenarios"]["s"]["objectives"]}
+    simple = {f"scenarios.*.objectives.{name}" for name in (*TIMES, *SCHEDULED)}
     assert read - known_paths().keys() == set()
-    assert known_paths().keys() - read - simple == {"version"}
+    # Constants: the schema refuses every other value.
+    constants = {"scenarios.*.tools.[].type", f"{TURNS}.tool_calls.[].type"}
+    assert known_paths().keys() - read - simple == {"version"} | constants
 
 
 def test_objectives_are_the_times_of_the_catalogue():
     known = resolve(SCHEMA["$defs"]["scenario"]["properties"]["objectives"])["properties"]
-    assert set(known) == {name for name, metric in CATALOGUE.items() if metric.unit == "s"}
+    assert set(known) == {*TIMES, *SCHEDULED}
 
 
 @pytest.mark.parametrize(
