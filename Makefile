@@ -42,8 +42,10 @@ lint: $(VENV)/.ready
 type: $(VENV)/.ready
 	$(BIN)/mypy
 
-# Needs npm (a server that is not ours), and recordings of real providers (LENS_GATE_RECORDINGS).
+# Needs npm (a server that is not ours), the vendors' own clients (the group e2e, installed here
+# alone), and recordings of real providers (LENS_GATE_RECORDINGS).
 e2e: $(VENV)/.ready
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group e2e
 	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
 	$(BIN)/pytest -n $(JOBS) tests/e2e
 
@@ -57,7 +59,7 @@ $(REAL)/.ready: $(addprefix tests/real/,build.py model.py requirements.txt sourc
 
 # About six minutes. Linux alone: processes are pinned to cores.
 bench: $(VENV)/.ready
-	$(BIN)/uv sync --locked --quiet --all-extras --inexact --group bench --python $(BIN)/python
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group bench
 	$(BIN)/python bench/arrival_error.py
 	$(BIN)/python bench/events_cpu.py
 	$(BIN)/python bench/wall_over_ideal.py

@@ -287,6 +287,8 @@ async def work(options):
         gc.freeze()
         gc.set_threshold(*GC)
         open_bytes = resident(pages)
+        if options.starts:
+            return await replay(client, [float(start) for start in options.starts.split(",")])
         answers, cpu, decode, wall = [], 0.0, 0.0, 0.0
         for turn in range(options.rounds):
             names = [f"{turn}-{n}" for n in range(options.streams)]
@@ -317,6 +319,35 @@ async def work(options):
     }
 
 
+async def replay(client, starts):
+    """Ask for one stream at each of these moments (ms), to some 20 microseconds.
+
+    Timers of the event loop are a millisecond late, in which streams meet that came one by one:
+    a thread keeps the time.
+    """
+    loop = asyncio.get_running_loop()
+    turns = [asyncio.Event() for _ in starts]
+    before, cpu_before = time.monotonic(), time.process_time()
+
+    def ring():
+        for start, turn in zip(starts, turns, strict=True):
+            time.sleep(max(0.0, before + start / 1e3 - time.monotonic()))
+            loop.call_soon_threadsafe(turn.set)
+
+    async def taken(n):
+        await turns[n].wait()
+        return await in_full(client, f"0-{n}")
+
+    ringing = asyncio.to_thread(ring)
+    *answers, _ = await asyncio.gather(*map(taken, range(len(starts))), ringing)
+    return {
+        "client": "replay",
+        "cpu_s": time.process_time() - cpu_before,
+        "wall_s": time.monotonic() - before,
+        "events": sum(len(a.outputs) for a in answers),
+    }
+
+
 async def in_full(client, name):
     """A stream, parsed as soon as it is over, while others go on: as the runner does."""
     return client.parse(await client.fetch(name))
@@ -337,6 +368,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--decode", choices=("each", "at-end"), default="each")
     parser.add_argument("--answers", action="store_true", help="print the times too")
+    parser.add_argument("--starts", default="", help="ms, by commas: streams one after the other")
     parser.add_argument("--cpu", type=int)
     options = parser.parse_args()
     if options.cpu is not None:

@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from lens_gate.cli.providers import facts
 from lens_gate.judge.evidence import minimum
 from lens_gate.metrics.catalogue import CATALOGUE, default_drift, prior_sd
 from lens_gate.policy import report_schema_text, schema_text
-from lens_gate.providers.table import PROVIDERS
+from lens_gate.providers.table import PROVIDERS, wire
+from lens_gate.render.listing import authorised, features
 from lens_gate.sim.behaviour import behaviour_schema
 from lens_gate.sim.dialects.flavor import TEXT, Flavor
 from lens_gate.sim.dialects.flavors import FLAVORS
@@ -40,6 +42,10 @@ _SAID_HERE: Final = {
     "metric": "A metric and a statistic of [Metrics](measuring.md#metrics). Without a statistic: "
     "`typ` for times and speeds, `mean` for the rest. `max` takes an absolute limit only.",
 }
+_VARIABLE: Final = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
+_URL: Final = re.compile(r"https?://[^\s;]+")
+# A price's tiers and variants repeat its units: one row stands for all of them.
+_UNIT: Final = "UNIT"
 _SPANNED: Final = re.compile(r"(?<![\w/])(/__sim/stats|[a-z0-9]+(?:_[a-z0-9]+)+)(?!\w)")
 
 
@@ -136,24 +142,58 @@ def _policy_table(*steps: str, head: bool = False) -> str:
     return table(("Key", "Value", "Default", "Changed by", "Meaning"), rows)
 
 
+def _price_table() -> str:
+    root = json.loads(schema_text())
+    price = root["$defs"]["price"]
+    names = list(price["properties"])
+    units = names[names.index("input") : names.index("request")]
+    rows: list[Row] = []
+    for key, kind, default, who, text in _policy_rows(price, root):
+        outer, _, inner = key.strip("`").rpartition("[].")
+        if outer and inner in units:
+            said = f"Any of the prices for tokens, `{units[0]}` to `{units[-1]}`."
+            row = (f"`{outer}[].{_UNIT}`", kind, "the entry's", who, said)
+            if row not in rows:
+                rows.append(row)
+            continue
+        rows.append((key, kind, _code(default) if default in names else default, who, text))
+    return table(("Key", "Value", "Default", "Changed by", "Meaning"), rows)
+
+
 def _providers() -> str:
     rows = []
-    for row in PROVIDERS.values():
-        key = "none" if row.kind == "simulated" else "optional"
-        if row.needs_key:
-            key = f"`{row.key_env}`"
+    for row in map(facts, PROVIDERS.values()):
         price = "built in" if row.kind == "simulated" else "must be given"
         rows.append(
             (
                 f"`{row.name}`",
                 row.title,
                 row.kind,
-                f"`{row.default_base_url}`" if row.default_base_url else "",
-                key,
-                "price table" if row.price_provider else price,
+                _URL.sub(r"`\g<0>`", row.address),
+                _VARIABLE.sub(r"`\g<0>`", _prose(authorised(row))),
+                "price table" if row.price else price,
+                features(row.features),
             )
         )
-    return table(("Provider", "Protocol", "Kind", "Address", "Key", "Price"), rows)
+    return table(
+        ("Provider", "Protocol", "Kind", "Address", "Authorised by", "Price", "Knows"), rows
+    )
+
+
+def _servers() -> str:
+    rows = (
+        (
+            f"`{name}`",
+            row.title,
+            row.kind,
+            f"`{row.default_base_url}`" if row.default_base_url else "must be given",
+            f"`{row.key_env}`" if row.key_env else "optional",
+            "price table" if row.price_provider else "must be given",
+        )
+        for name in PROVIDERS["openai-compatible"].flavors
+        for row in (wire("openai-compatible", {}, name),)
+    )
+    return table(("Flavor", "Server", "Kind", "Address", "Key", "Price"), rows)
 
 
 def _params() -> str:
@@ -339,11 +379,13 @@ def _report(name: str) -> str:
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "policy": _policy_table,
     "target": lambda: _policy_table("$defs", "target"),
+    "price": _price_table,
     "scenario": lambda: _policy_table("$defs", "scenario"),
     "rule": lambda: _policy_table("$defs", "rule"),
     "tool": lambda: _policy_table("$defs", "tool", head=True),
     "prompt": lambda: _policy_table("$defs", "prompt", head=True),
     "providers": _providers,
+    "servers": _servers,
     "params": _params,
     "metrics": _metrics,
     "margins": _margins,

@@ -5,41 +5,69 @@ installed is ever imported. Whoever asks decides what a row must be and which na
 """
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import PackageNotFoundError, distribution
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
 from lens_gate.errors import LensError
 
 PROVIDERS_GROUP = "lens_gate.providers"
 
 
-def plugged(group: str, distributions: Iterable[str]) -> Mapping[str, object]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlugIn:
+    """What an entry point stands for, and the distribution that it came with."""
+
+    distribution: str
+    row: object
+
+
+def plugged(group: str, distributions: Iterable[str]) -> Mapping[str, PlugIn]:
     """What the entry points of this group stand for, by their names.
 
     Raises:
         LensError: a distribution is not installed or can't be loaded, or two give the same name.
     """
-    found: dict[str, object] = {}
-    for name in distributions:
-        try:
-            points = distribution(name).entry_points.select(group=group)
-        except PackageNotFoundError:
-            raise LensError(
-                f"the plug-in {name!r} is not installed",
-                f"`pip install {name}` in the environment of lens-gate, or remove it from plugins",
-            ) from None
+    found: dict[str, PlugIn] = {}
+    for wanted in distributions:
+        points = _installed(wanted).entry_points.select(group=group)
         if not points:
             raise LensError(
-                f"the distribution {name!r} has no entry point in the group {group!r}",
+                f"the distribution {wanted!r} has no entry point in the group {group!r}",
                 "it is no plug-in of this kind; remove it from plugins",
             )
         for point in points:
             if point.name in found:
-                raise LensError(f"two plug-ins are called {point.name!r}", "keep one of them")
-            try:
-                found[point.name] = point.load()
-            except Exception as error:  # foreign code may raise anything
                 raise LensError(
-                    f"the plug-in {name!r} can't be loaded: {type(error).__name__}: {error}",
-                    "tell its authors",
+                    f"two plug-ins are called {point.name!r}: of {found[point.name].distribution!r}"
+                    f" and of {wanted!r}",
+                    "keep one of them",
+                )
+            try:
+                row = point.load()
+            except (Exception, SystemExit) as error:  # foreign code raises anything
+                raise LensError(
+                    f"the plug-in {wanted!r} can't be loaded: {type(error).__name__}: {error}",
+                    f"its entry point is {point.name} = {point.value}; tell its authors, or mend "
+                    "its installation",
                 ) from error
+            found[point.name] = PlugIn(distribution=wanted, row=row)
     return found
+
+
+def versions(distributions: Iterable[str]) -> Mapping[str, str]:
+    """The version of each of these distributions.
+
+    Raises:
+        LensError: one is not installed.
+    """
+    return {name: _installed(name).version for name in distributions}
+
+
+def _installed(name: str) -> Distribution:
+    try:
+        return distribution(name)
+    except (PackageNotFoundError, ValueError):
+        raise LensError(
+            f"the plug-in {name!r} is not installed",
+            f"`pip install {name}` in the environment of lens-gate, or remove it from plugins",
+        ) from None

@@ -13,6 +13,7 @@ _DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86
 _MOST_DIGITS = 18
 _SHARE = re.compile(rf"{_NUMBER}\s*%", re.ASCII)
 _SIZE = re.compile(rf"{_NUMBER}\s*(B|KiB|MiB|GiB)", re.ASCII)
+_SHORT = {"tokens/s": "tok/s", "requests/s": "req/s"}
 _SIZE_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
@@ -103,8 +104,8 @@ def format_share(fraction: float, *, signed: bool = False) -> str:
 def format_amount(amount: float, unit: str) -> str:
     """A metric's value in its unit, three digits: ``412 ms``, ``$0.000123``, ``151 tokens``.
 
-    ``unit`` is a word of the catalogue (``s tokens usd share tokens/s``); a number without one
-    (the empty word) is written bare.
+    ``unit`` is a word of the catalogue (``s tokens usd share tokens/s requests/s``); a number
+    without one (the empty word) is written bare.
     """
     if unit == "s":
         return format_duration(amount)
@@ -115,7 +116,7 @@ def format_amount(amount: float, unit: str) -> str:
         places = 2 if abs(amount) >= 1 or amount == 0 else 2 - int(f"{amount:e}".partition("e")[2])
         return f"${amount:.{places}f}"
     digits = f"{amount:.0f}" if abs(amount) >= 99.5 else f"{amount:.3g}"
-    return " ".join(filter(None, (digits, {"tokens/s": "tok/s"}.get(unit, unit))))
+    return " ".join(filter(None, (digits, _SHORT.get(unit, unit))))
 
 
 def _three_digits(value: float) -> str:

@@ -10,7 +10,7 @@ from lens_gate.records.codec import to_json
 from lens_gate.render.side_by_side import Column
 from lens_gate.units import format_duration, format_usd
 
-_INTERRUPTED = {"interrupted": EXIT_SIGINT, "terminated": EXIT_SIGTERM}
+INTERRUPTED = {"interrupted": EXIT_SIGINT, "terminated": EXIT_SIGTERM}
 
 
 def say_columns_json(columns: list[Column]) -> None:
@@ -35,8 +35,8 @@ def say_spend(found: Measured, asked: AdHoc) -> None:
 def exit_code(found: Measured) -> int:
     """0 where something was measured, 5 where nothing succeeded, 4 where a cap ended it."""
     end = found.run.end
-    if end is not None and end.reason in _INTERRUPTED:
-        return _INTERRUPTED[end.reason]
+    if end is not None and end.reason in INTERRUPTED:
+        return INTERRUPTED[end.reason]
     if not any(s.phase == "measured" and s.failure is None for s in found.run.samples):
         return EXIT_UNMEASURED
     return EXIT_BUDGET if end is not None and end.reason == "budget" else EXIT_OK

@@ -20,6 +20,21 @@ TARGET_HELP = (
 # Not where the gate's own run lies: a look at something else must not take its place.
 _OUTPUT = Path("lens-gate-out/adhoc")
 
+warmup_option = click.option(
+    "--warmup",
+    type=click.IntRange(0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Requests before it that are not measured, and cost all the same.",
+)
+cache_option = click.option(
+    "--cache",
+    type=click.Choice(["as_is", "bust", "warm"]),
+    default="as_is",
+    show_default=True,
+    help="The server's prompt cache: leave it, keep every prompt out of it, or fill it first.",
+)
 _QUESTION_OPTIONS = (
     click.option(
         "--prompt",
@@ -77,7 +92,6 @@ _OPTIONS = (
 def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
     """Prompts, limits, output folder and seed; handed over as one function that makes an order."""
 
-    @_question_options
     @seed_option
     @wraps(function)
     def gathered(
@@ -117,7 +131,7 @@ def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
 
     for option in reversed(_OPTIONS):
         gathered = option(gathered)
-    return gathered
+    return _question_options(gathered)
 
 
 def _question_options(function: Callable[..., int]) -> Callable[..., int]:

@@ -6,8 +6,13 @@ from functools import wraps
 import click
 
 from lens_gate.cli.adhoc_end import exit_code, say_columns_json, say_spend
-from lens_gate.cli.adhoc_options import TARGET_HELP, adhoc_options
-from lens_gate.cli.terminal import outside, say
+from lens_gate.cli.adhoc_options import (
+    TARGET_HELP,
+    adhoc_options,
+    cache_option,
+    warmup_option,
+)
+from lens_gate.cli.terminal import outside, say, width
 from lens_gate.errors import LensError
 from lens_gate.flows.adhoc import AdHoc, measure_adhoc
 from lens_gate.flows.columns import columns
@@ -16,17 +21,24 @@ from lens_gate.policy.spec import Document, put
 from lens_gate.render.side_by_side import one_target, peer_table
 
 _LOAD_HELP = (
-    "Any load of a policy, key by key: pattern=ramp,from=1,to=20,over=30s; "
-    "pattern=sweep,rates=[1,2,4]; pattern=trace,file=trace.csv."
+    "Any load of a policy, key by key: pattern=poisson,rate=2 or "
+    "pattern=ramp,from=1,to=20,over=30s or pattern=sweep,rates=[1,2,4] or "
+    "pattern=trace,file=trace.csv."
 )
-
-
 _LOAD_OPTIONS = (
-    click.option("-c", "--concurrency", type=click.IntRange(1), metavar="N", help="A closed loop."),
-    click.option("--rate", type=float, metavar="R", help="So many requests a second, evenly."),
+    click.option(
+        "-c",
+        "--concurrency",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Keep so many in flight: a closed loop [default: 1].",
+    ),
+    click.option(
+        "--rate", type=float, metavar="R", help="Send so many a second, evenly: an open loop."
+    ),
     click.option("--load", metavar="KEY=VALUE,...", help=_LOAD_HELP),
-    click.option("--cache", type=click.Choice(["as_is", "bust", "warm"]), default="as_is"),
-    click.option("--cold", is_flag=True, help="A new connection for each request."),
+    cache_option,
+    click.option("--cold", is_flag=True, help="Open a new connection for each request."),
     click.option("--no-stream", is_flag=True, help="Ask for answers in one piece."),
 )
 
@@ -57,11 +69,29 @@ def _load_options(function: Callable[..., int]) -> Callable[..., int]:
 
 @click.command("benchmark")
 @click.option("--target", required=True, metavar="TARGET", help=TARGET_HELP)
-@click.option("-n", "--requests", type=click.IntRange(1), default=20, show_default=True)
-@click.option("--warmup", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--input-tokens", type=click.IntRange(1), metavar="N", help="Synthetic prompts.")
+@click.option(
+    "-n",
+    "--requests",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many are measured; in a sweep, in each of its steps.",
+)
+@warmup_option
+@click.option(
+    "--input-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Make prompts of about so many tokens, instead of --prompt.",
+)
 @_load_options
-@click.option("--columns", "peer", type=click.Choice(PEERS), help="Add a peer's own columns.")
+@click.option(
+    "--columns",
+    "peer",
+    type=click.Choice(PEERS),
+    help="Add the table of another tool, as it counts.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @adhoc_options
 def command(
@@ -90,7 +120,7 @@ def command(
     if as_json:
         say_columns_json(shown)
         return exit_code(found)
-    say(one_target(shown[0]))
+    say(one_target(shown[0], width()))
     if peer is not None:
         say("\n" + peer_table(peer, peer_columns(found.run.samples, peer)))
     say_spend(found, asked)

@@ -2,10 +2,11 @@
 
 import click
 
+from lens_gate.cli.adhoc_end import INTERRUPTED
 from lens_gate.cli.options import cap_options, policy_option
 from lens_gate.cli.terminal import outside, say
-from lens_gate.errors import EXIT_OK, EXIT_UNMEASURED, LensError
-from lens_gate.flows.connect import connect
+from lens_gate.errors import EXIT_BUDGET, EXIT_OK, EXIT_UNMEASURED, EXIT_USAGE, LensError
+from lens_gate.flows.connect import Connected, connect
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import Lowered, lower
 from lens_gate.flows.preparing import prepare
@@ -20,14 +21,17 @@ from lens_gate.render.plan import plan_text
 @policy_option
 @cap_options
 @click.option(
-    "--connect", "ask", is_flag=True, help="Send one tiny request to each target instead."
+    "--connect",
+    "ask",
+    is_flag=True,
+    help="Send one tiny request to each target instead, and say what is wrong.",
 )
 def command(policy_path: str | None, lowered: Lowered, *, ask: bool) -> int:
     """Check the policy and print the plan: cells, requests, cost, time. Sends nothing.
 
     All problems are listed at once, each with its place and remedy. With --connect every target is
     asked one tiny question, inside the caps, and what is wrong is said plainly: key, address,
-    model, quota, TLS.
+    model, quota, TLS. It ends with 5 where one does not answer, with 2 where one can't be asked.
     """
     with outside() as world:
         sources = find_sources(world, policy_path)
@@ -52,15 +56,25 @@ def command(policy_path: str | None, lowered: Lowered, *, ask: bool) -> int:
 
 def _ask(sources: Sources, budget: Budget, world: Outside) -> int:
     if sources.not_measured:
-        raise LensError(f"nothing may be sent: {sources.not_measured}")
-    found = connect(sources.policy, budget, world)
-    say(
-        connections(
-            [
-                Told(target=c.target, sample=c.sample, problem=c.problem, remedy=c.remedy)
-                for c in found
-            ]
+        raise LensError(
+            f"nothing may be sent: {sources.not_measured}",
+            "`lens-gate check` without --connect sends nothing",
         )
-    )
-    works = all(c.sample is not None and c.sample.failure is None for c in found)
-    return EXIT_OK if works else EXIT_UNMEASURED
+    found = connect(sources.policy, budget, world)
+    told = [
+        Told(target=c.target, sample=c.sample, problem=c.problem, remedy=c.remedy)
+        for c in found.targets
+    ]
+    say(connections(told, budget.max_usd))
+    return _connect_code(found)
+
+
+def _connect_code(found: Connected) -> int:
+    """2: a target can't be asked as it is; 5: one did not answer; 4: the caps kept one back."""
+    if found.end is not None and found.end.reason in INTERRUPTED:
+        return INTERRUPTED[found.end.reason]
+    if any(c.lacking for c in found.targets):
+        return EXIT_USAGE
+    if any(c.sample is not None and c.sample.failure is not None for c in found.targets):
+        return EXIT_UNMEASURED
+    return EXIT_BUDGET if any(c.sample is None for c in found.targets) else EXIT_OK

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import click
 
 from lens_gate.cli.adhoc_end import exit_code, say_columns_json, say_spend
-from lens_gate.cli.adhoc_options import adhoc_options
+from lens_gate.cli.adhoc_options import adhoc_options, cache_option, warmup_option
 from lens_gate.cli.terminal import outside, say
 from lens_gate.errors import LensError
 from lens_gate.flows.adhoc import AdHoc, measure_adhoc
@@ -24,9 +24,17 @@ from lens_gate.render.side_by_side import several_targets
     metavar="N",
     help="How often each target is asked.",
 )
-@click.option("-c", "--concurrency", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--warmup", type=click.IntRange(0), default=1, show_default=True)
-@click.option("--cache", type=click.Choice(["as_is", "bust", "warm"]), default="as_is")
+@click.option(
+    "-c",
+    "--concurrency",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="How many prompts are under way at once, each at one target after the other.",
+)
+@warmup_option
+@cache_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 @adhoc_options
 def command(

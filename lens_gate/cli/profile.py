@@ -30,6 +30,13 @@ def command(*, order: Callable[..., AdHoc], target: str, no_stream: bool) -> int
     if sample is None:
         say("nothing was measured: " + (found.run.end.detail if found.run.end else "cut off"))
         return EXIT_UNMEASURED
-    say(waterfall(sample, width=width(), price=found.plan.cells[0].prices.source))
+    say(
+        waterfall(
+            sample,
+            width=width(),
+            price=found.plan.cells[0].prices.source,
+            tls=found.is_encrypted(sample.target),
+        )
+    )
     say(f"\nwrote {asked.output / RUN_FILE}")
     return EXIT_OK if sample.failure is None else EXIT_UNMEASURED

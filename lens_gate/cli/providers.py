@@ -27,18 +27,19 @@ def command(name: str | None, *, plugins: tuple[str, ...]) -> int:
     """  # noqa: D301  # \b is the character by which click keeps the lines as they are
     rows = provider_rows(plugins)
     if name is None:
-        say(provider_table([_facts(row) for row in rows.values()]))
+        say(provider_table([facts(row) for row in rows.values()]))
         return 0
     flavored = next((r for r in rows.values() if name not in rows and name in r.flavors), None)
     if flavored is None:
-        say(provider_details(_facts(wire(name, {}, None, rows)), min(width(), _WIDEST)))
+        say(provider_details(facts(wire(name, {}, None, rows)), min(width(), _WIDEST)))
         return 0
-    row = _facts(wire(flavored.name, {}, name, rows), flavor=name)
+    row = facts(wire(flavored.name, {}, name, rows), flavor=name)
     say(provider_details(row, min(width(), _WIDEST)))
     return 0
 
 
-def _facts(row: Provider, flavor: str | None = None) -> ProviderFacts:
+def facts(row: Provider, flavor: str | None = None) -> ProviderFacts:
+    """What the listing tells of a row, or of the row as it is for a flavor."""
     return ProviderFacts(
         name=row.name if flavor is None else f"{row.name}, flavor {flavor}",
         title=row.title,

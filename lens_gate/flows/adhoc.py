@@ -20,9 +20,11 @@ from lens_gate.flows.preparing import resolve_keys
 from lens_gate.policy import load, read_worktree_file
 from lens_gate.policy.plan import make_plan
 from lens_gate.policy.spec import Document, names_for, target_document
+from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan
 from lens_gate.records.policy import Policy
 from lens_gate.records.run import Run
+from lens_gate.runner.wire import base_url_of
 
 SCENARIO = "adhoc"
 WHERE = "the command line"
@@ -52,10 +54,19 @@ class AdHoc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The run, and the plan that it followed."""
+    """The run, the plan that it followed, and of each target its protocol and its spec."""
 
     run: Run
     plan: Plan
+    providers: Mapping[str, Provider]
+    specs: Mapping[str, str]
+
+    def is_encrypted(self, target: str) -> bool:
+        """Whether the connection to this target begins with TLS."""
+        found = self.plan.policy.targets[target]
+        if found.simulate is not None:
+            return False
+        return base_url_of(found, self.providers[target]).startswith("https:")
 
 
 def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
@@ -88,7 +99,8 @@ def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
         outside=outside,
         side_by_side=order.side_by_side,
     )
-    return Measured(run=run, plan=plan)
+    specs = dict(zip(policy.targets, order.targets, strict=True))
+    return Measured(run=run, plan=plan, providers=providers, specs=specs)
 
 
 def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:

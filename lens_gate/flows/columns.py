@@ -7,7 +7,10 @@ from lens_gate.flows.adhoc import Measured
 from lens_gate.judge.side_by_side import mean_change, typical_change
 from lens_gate.metrics.arms import head_arm, measured
 from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.metrics.cold_start import cold_start
 from lens_gate.metrics.summary import price_remarks, remarks, statistics
+from lens_gate.metrics.sweep import saturation, step_reports
+from lens_gate.metrics.window import load_report
 from lens_gate.records.difference import Difference
 from lens_gate.records.plan import CellPlan
 from lens_gate.records.sample import Sample
@@ -34,13 +37,20 @@ def _column(
     ended = [
         f"ended early: {e.detail}" for e in ends if e.cell == cell.cell and e.reason != "complete"
     ]
+    swept = cell.load is not None and cell.load.pattern == "sweep"
+    steps = step_reports(own, cell.load) if cell.load is not None and swept else ()
     example = next((s.failure.detail for s in own if s.failure is not None), "")
     return Column(
         name=cell.target,
+        asked=found.specs[cell.target] if len(found.specs) > 1 else "",
         measured=len(own),
         failures=dict(failures.most_common()),
         metrics=statistics(samples),
         differences={} if first is None else _differences(first, samples),
+        load=load_report(own, {}, concurrency=cell.concurrency),
+        steps=steps,
+        saturation=saturation(steps) if steps else None,
+        cold=cold_start(samples),
         notes=(
             *ended,
             *([f"the first failure said: {example}"] if example else []),

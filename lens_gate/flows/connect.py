@@ -41,10 +41,14 @@ _QUESTION = Prompt(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """What came of asking one target: its sample, or why nothing was sent (with a remedy)."""
+    """What came of asking one target: its sample, or why nothing was sent (with a remedy).
+
+    ``lacking``: its settings are not complete: a key, a price or a file is missing.
+    """
 
     target: Target
     sample: Sample | None
+    lacking: bool = False
     problem: str = ""
     remedy: str = ""
 
@@ -83,11 +87,12 @@ def _unready(policy: Policy, key: str, outside: Outside) -> Connection | None:
         if target.simulate is None:
             network_of(target, provider, outside)
     except InputError as error:
-        first = error.problems[0]
-        return Connection(target=target, sample=None, problem=first.message, remedy=first.hint)
+        problem, remedy = error.problems[0].message, error.problems[0].hint
     except LensError as error:
-        return Connection(target=target, sample=None, problem=error.message, remedy=error.hint)
-    return None
+        problem, remedy = error.message, error.hint
+    else:
+        return None
+    return Connection(target=target, sample=None, lacking=True, problem=problem, remedy=remedy)
 
 
 def _outcome(target: Target, run: Run | None) -> Connection:
@@ -132,6 +137,7 @@ def _tiny(policy: Policy, targets: Sequence[str]) -> Policy:
             rules=(),
             new_in_head=False,
             place=policy.targets[keys[0]].place,
+            connection="cold",
             stream=name == SCENARIO,
         )
         for name, keys in parts.items()

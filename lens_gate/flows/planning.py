@@ -11,13 +11,14 @@ from lens_gate.flows.fitting import check_features
 from lens_gate.flows.plugged import provider_rows
 from lens_gate.load.question import chat_request
 from lens_gate.metrics.price_table import PriceUnknown
-from lens_gate.metrics.pricing import resolve
+from lens_gate.metrics.pricing import resolve, tier_is_priced
+from lens_gate.policy.overlay import TIER_PARAMS
 from lens_gate.policy.plan import Expectation
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import wire
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import UnitPrices
-from lens_gate.records.policy import Budget, Policy
+from lens_gate.records.policy import Budget, Policy, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +105,7 @@ def unit_prices(
                 bound_input=_bound_input(policy, key, provider),
                 region=target.region,
             )
+            _check_tier(found, target, at)
             prices[key] = replace(found, limit_s=target.timeouts.total_s)
         except PriceUnknown as error:
             problems.append(
@@ -118,6 +120,22 @@ def unit_prices(
     if problems:
         raise InputError(problems)
     return prices
+
+
+def _check_tier(prices: UnitPrices, target: Target, at: datetime | None) -> None:
+    """Refuse a service tier that costs what nobody told us.
+
+    Raises:
+        PriceUnknown: the target asks for one that the price table does not know for its model.
+    """
+    for name in TIER_PARAMS:
+        asked = target.params.get(name)
+        words = asked.values() if isinstance(asked, Mapping) else (asked,)
+        for word in words:
+            if isinstance(word, str) and not tier_is_priced(prices, word, at=at):
+                raise PriceUnknown(
+                    f"the price table has no {name} {word[:40]!r} of {target.model[:80]!r}"
+                )
 
 
 def _bound_input(policy: Policy, key: str, provider: Provider) -> int:

@@ -44,7 +44,7 @@ def scalars(sample: Sample) -> Mapping[str, float]:
     if sample.attempts == 1:
         found |= _moments(sample.marks)
         if usage is not None:
-            found |= _token_speeds(sample.marks, usage)
+            found |= _token_speeds(sample.marks, usage, sample.first_tokens)
     if usage is not None:
         found |= _counts(usage)
         if sample.cost_usd is not None:
@@ -79,7 +79,7 @@ def estimated(sample: Sample) -> Mapping[str, float]:
         return {}
     found = dict(_counts(usage))
     if sample.attempts == 1:
-        found |= _token_speeds(sample.marks, usage)
+        found |= _token_speeds(sample.marks, usage, None)
     return found
 
 
@@ -158,23 +158,33 @@ def _span(marks: Marks, usage: Usage) -> _Span | None:
     return _Span(seconds=(last - first) * NS, tokens=total - hidden)
 
 
-def _token_speeds(marks: Marks, usage: Usage) -> dict[str, float]:
+def _token_speeds(marks: Marks, usage: Usage, first_tokens: int | None) -> dict[str, float]:
     """``itl``, ``tpot`` and ``output_tps``: times for tokens.
 
-    No protocol of ours says how many tokens its first event held, so it is taken as one, and
+    Most protocols do not say how many tokens their first event held; it is taken as one then, and
     ``itl`` equals ``tpot``. Both are undefined at one token, and where all output came at one
     moment.
     """
     found: dict[str, float] = {}
     span = _span(marks, usage)
     if span is not None and span.tokens > 1:
-        tokens_of_first_event = 1
-        found["itl"] = span.seconds / (span.tokens - tokens_of_first_event)
         found["tpot"] = span.seconds / (span.tokens - 1)
+        found["itl"] = span.seconds / _after_the_first(span, usage.output_total or 0, first_tokens)
     total, last, sent = usage.output_total, marks.last_output, marks.sent
     if total and last is not None and sent is not None and last > sent:
         found["output_tps"] = total / ((last - sent) * NS)
     return found
+
+
+def _after_the_first(span: _Span, total: int, first_tokens: int | None) -> int:
+    """The tokens after the first event, whose own are known or taken as one.
+
+    Tokens that were hidden before it are in the server's count of them. A count of none, or of all,
+    was not made at that moment.
+    """
+    if first_tokens is not None and 0 < first_tokens < total:
+        return total - first_tokens
+    return span.tokens - 1
 
 
 def _counts(usage: Usage) -> dict[str, float]:

@@ -2,7 +2,8 @@
 
 Names look alike and mean other things: vLLM's ITL pools the gaps between chunks, GuideLLM's TPOT is
 the end-to-end time by token. These columns follow their definitions (vLLM 0.33 ``bench serve``,
-GuideLLM 0.8.1), on our times.
+GuideLLM 0.8.1), on our times. vLLM looks at visible text alone: of a stream that begins with its
+reasoning, TTFT is that of the first text, and TPOT divides what follows by all tokens.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -38,22 +39,23 @@ def _described(values: Sequence[float]) -> Mapping[str, float]:
 
 
 def _vllm(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
-    timed = [_Timed(s) for s in samples if s.marks.output_ns]
+    timed = [_Timed(s, from_ns=s.marks.first_text) for s in samples if s.marks.output_ns]
     return {
-        "TTFT": [t.ttft for t in timed],
-        "TPOT": [(t.e2e - t.ttft) / (t.tokens - 1) for t in timed if t.tokens > 1],
+        "TTFT": [t.first for t in timed],
+        "TPOT": [(t.last - t.first) / (n - 1) for t in timed if (n := t.tokens or 0) > 1],
         "ITL": [gap for t in timed for gap in t.gaps],
-        "E2EL": [t.e2e for t in timed],
+        "E2EL": [t.last for t in timed],
     }
 
 
 def _guidellm(samples: Sequence[Sample]) -> Mapping[str, list[float]]:
     timed = [_Timed(s) for s in samples if s.marks.output_ns]
+    counted = [(t, t.tokens if t.tokens is not None else t.events) for t in timed]
     return {
-        "TTFT": [t.ttft for t in timed],
-        "ITL": [(t.last - t.ttft) / (t.tokens - 1) for t in timed if t.tokens > 1],
-        "TPOT": [t.last / t.tokens for t in timed if t.tokens > 0],
-        "request latency": [t.last for t in timed],
+        "TTFT": [t.first for t in timed],
+        "ITL": [(t.last - t.first) / (n - 1) for t, n in counted if n > 1],
+        "TPOT": [t.last / n for t, n in counted if n > 0],
+        "request latency": [t.done for t in timed],
     }
 
 
@@ -61,14 +63,18 @@ _COLUMNS = {"vllm": _vllm, "guidellm": _guidellm}
 
 
 class _Timed:
-    """Milliseconds since sending: first and last output, and the end as those clients see it."""
+    """Milliseconds since sending, of the output from a moment on; and what was reported."""
 
-    def __init__(self, sample: Sample) -> None:
+    def __init__(self, sample: Sample, from_ns: int | None = None) -> None:
         marks = sample.marks
         sent = marks.sent or 0
-        self.ttft = (marks.output_ns[0] - sent) * MS_A_NS
-        self.last = (marks.output_ns[-1] - sent) * MS_A_NS
-        self.e2e = self.last
-        self.gaps = [(b - a) * MS_A_NS for a, b in pairwise(marks.output_ns)]
+        seen = [at for at in marks.output_ns if from_ns is None or at >= from_ns]
+        self.first = (seen[0] - sent) * MS_A_NS
+        self.last = (seen[-1] - sent) * MS_A_NS
+        self.done = ((marks.done or seen[-1]) - sent) * MS_A_NS
+        self.gaps = [(b - a) * MS_A_NS for a, b in pairwise(seen)]
+        self.events = len(seen)
         usage = sample.usage
-        self.tokens = (usage.output_total or 0) if usage is not None else 0
+        self.tokens = None
+        if usage is not None and usage.source == "provider":
+            self.tokens = usage.output_total

@@ -4,6 +4,7 @@ A price comes from the policy where it gives one, from a built-in price for simu
 from the table (``price_table``). Money is ``Decimal``; rounding is for display alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_UP, Decimal
@@ -35,7 +36,13 @@ _SIMULATED = PriceOverride(
 _STEP = Decimal("1e-12")
 # Words by which providers name the tier that costs the standard price.
 _STANDARD_TIERS = frozenset({"", "default", "standard", "auto", "on_demand", "standard_only"})
+# Those that cost less than that, or nothing more than what was paid for before.
+_CHEAPER_TIERS = frozenset({"batch", "flex", "provisioned_throughput"})
 _KNOWN_WRITES = frozenset({"default", "30m", *WRITE_UNITS})
+# What is billed apart from tokens and has a unit of its own in prices.
+_SEARCHES = "web_search"
+# What providers count and do not charge for (Anthropic: a fetched page costs its tokens alone).
+_NO_CHARGE = frozenset({"web_fetch"})
 # The table's words for a tier; providers use one word each, and no two mean different things by it.
 _TIER_WORDS = ("service_tier", "processing", "speed")
 
@@ -44,14 +51,16 @@ _TIER_WORDS = ("service_tier", "processing", "speed")
 class Bill:
     """What a request cost. ``usd`` is ``None`` where that can't be known; ``note`` says why.
 
-    ``note`` also warns where the sum rests on an assumption. ``stated``: the provider said the cost
-    itself; ``check_usd`` is our own sum beside it, where there is one.
+    ``note`` also warns where the sum rests on an assumption, and ``at_least`` says that by it the
+    true bill may be higher. ``stated``: the provider said the cost itself; ``check_usd`` is our own
+    sum beside it, where there is one, or that part of an unknown cost which is known.
     """
 
     usd: Decimal | None
     note: str = ""
     check_usd: Decimal | None = None
     stated: bool = False
+    at_least: bool = False
 
 
 def resolve(
@@ -174,11 +183,27 @@ def to_book(found: Bill, reserved: Decimal) -> Decimal | None:
 
     A statement alone never makes a request cheaper to the caps than its tokens at our price: a
     server that states a cost of zero for everything would spend without end. Where we have no sum
-    of our own, the reservation stands for it.
+    of our own, or one that is only the least, the reservation stands for it.
     """
-    if found.usd is None or not found.stated:
-        return found.usd
-    return max(found.usd, reserved if found.check_usd is None else found.check_usd)
+    if found.usd is None:
+        return None if found.check_usd is None else max(found.check_usd, reserved)
+    if found.stated:
+        return max(found.usd, reserved if found.check_usd is None else found.check_usd)
+    return max(found.usd, reserved) if found.at_least else found.usd
+
+
+def tier_is_priced(prices: UnitPrices, tier: str, *, at: datetime | None = None) -> bool:
+    """Whether a request that asks for this service tier costs no more than ``prices`` know of.
+
+    Prices of the policy are its author's word for whatever its target asks.
+    """
+    word = tier.lower().removeprefix("service_tier_")
+    if prices.provider in (POLICY, SIMULATED) or word in _STANDARD_TIERS | _CHEAPER_TIERS:
+        return True
+    standard = look_up(prices.provider, prices.model, at)
+    asked = dict.fromkeys(_TIER_WORDS, word)
+    found = price_of(prices.provider, prices.model, Parts(), asked, at)
+    return found.model_price != standard.model_price
 
 
 def _own_sum(
@@ -192,13 +217,24 @@ def _own_sum(
     parts = _parts(usage)
     if isinstance(parts, str):
         return Bill(usd=None, note=parts)
+    known = {_SEARCHES, *_NO_CHARGE}
+    others = sorted(kind for kind, n in usage.charges.items() if n and kind not in known)
     if prices.provider in (POLICY, SIMULATED):
-        return _card_sum(prices, parts, model, service_tier, at, time)
+        return _without(others, _card_sum(prices, parts, model, service_tier, at, time))
     try:
-        return _table_sum(prices, parts, model, service_tier, at)
+        return _without(others, _table_sum(prices, parts, model, service_tier, at))
     except PriceUnknown as error:
         # Prices from a saved run: of another table, or of nobody's.
         return Bill(usd=None, note=str(error))
+
+
+def _without(charges: Sequence[str], found: Bill) -> Bill:
+    """The bill of a request that was charged for more than its sum holds: it is not known."""
+    if not charges or found.usd is None:
+        return found
+    named = ", ".join(charges)
+    note = f"billed apart from the tokens of usage, at a price that is not known: {named}"
+    return Bill(usd=None, note="; ".join(filter(None, (found.note, note))), check_usd=found.usd)
 
 
 def _parts(usage: Usage) -> Parts | str:
@@ -231,7 +267,7 @@ def _parts(usage: Usage) -> Parts | str:
         output=usage.output_total,
         audio_out=audio_out,
         reasoning=usage.reasoning,
-        searches=usage.charges.get("web_search", 0),
+        searches=usage.charges.get(_SEARCHES, 0),
     )
 
 
@@ -305,11 +341,15 @@ def _card_sum(
     seconds, sharing = time
     # What the protocol charges for each request is in the plan's price, not in the policy's.
     charge = prices.request - _dearest_request(prices.override, prices.model, prices.region)
+    usd = rate_card.total(own, parts, seconds=seconds, sharing=sharing) + charge
+    if rate_card.is_free(entry):
+        return Bill(usd=usd)
     note = ""
     if words and entry.variants and not rate_card.knows(entry, words):
         note = f"no price for service tier {word[:40]!r}: the plain price is used"
-    usd = rate_card.total(own, parts, seconds=seconds, sharing=sharing) + charge
-    return Bill(usd=usd, note=note)
+    found = Bill(usd=usd, note=note, at_least=bool(note) and word not in _CHEAPER_TIERS)
+    unpriced = parts.searches and "searches" not in entry.prices
+    return _without([_SEARCHES] if unpriced else [], found)
 
 
 def _table_sum(
@@ -320,6 +360,7 @@ def _table_sum(
     at: datetime | None,
 ) -> Bill:
     notes = []
+    at_least = False
     planned = standard = look_up(prices.provider, prices.model, at)
     named = prices.model
     if model:
@@ -335,13 +376,18 @@ def _table_sum(
     found = price_of(prices.provider, named, parts, context, at)
     if context and found.model_price == standard.model_price:
         notes.append(f"no price for service tier {tier[:40]!r}: the standard price is used")
+        at_least = tier not in _CHEAPER_TIERS
     unpriced = sorted(k for k, n in parts.writes.items() if n and k not in _KNOWN_WRITES)
     notes += [f"{k} cache writes are priced as plain cache writes" for k in unpriced]
-    if parts.searches and base(found.model_price, "web_searches_kcount") is None:
-        notes.append("web searches are billed apart, at a price that the table does not have")
+    unpriced_search = parts.searches and base(found.model_price, "web_searches_kcount") is None
     # The table's own charge for a request is in its total; what is left is the protocol's.
     protocol = prices.request - max(for_a_request(p) for p in reachable(planned))
-    return Bill(usd=found.total_price + protocol, note="; ".join(notes))
+    known = Bill(
+        usd=found.total_price + protocol,
+        note="; ".join(notes),
+        at_least=at_least or bool(unpriced),
+    )
+    return _without([_SEARCHES] if unpriced_search else [], known)
 
 
 def _disagreement(stated: Decimal, own: Decimal | None) -> str:

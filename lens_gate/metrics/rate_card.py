@@ -18,6 +18,8 @@ MILLION = Decimal(1_000_000)
 THOUSAND = Decimal(1000)
 ZERO = Decimal(0)
 
+_LONGEST_NAME = 300
+
 FALLBACKS: Mapping[str, str] = MappingProxyType(
     {
         "cache_read": "input",
@@ -98,6 +100,12 @@ def knows(entry: PriceEntry, words: frozenset[str]) -> bool:
     return any(v.by != "region" and v.value.lower() in words for v in entry.variants)
 
 
+def is_free(entry: PriceEntry) -> bool:
+    """Whether nothing costs anything, which is then true of what has no price of its own as well."""
+    given = (entry, *entry.tiers, *entry.variants)
+    return not any(price for one in given for price in one.prices.values())
+
+
 def total(prices: Mapping[str, Decimal], parts: Parts, *, seconds: float, sharing: int) -> Decimal:
     """What a request costs, US dollars.
 
@@ -152,7 +160,10 @@ def _is_for(entry: PriceEntry, model: str) -> bool:
         return model == entry.model
     if entry.match == "prefix":
         return model.startswith(entry.model)
-    return entry.match == "any" or re.fullmatch(entry.model, model) is not None
+    if entry.match == "any":
+        return True
+    # A server may call its model what it likes.
+    return len(model) <= _LONGEST_NAME and re.fullmatch(entry.model, model) is not None
 
 
 def _in_force(entry: PriceEntry, at: datetime | None) -> bool:

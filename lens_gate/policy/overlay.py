@@ -25,8 +25,23 @@ from lens_gate.records.policy import Change, KeySource, Policy, Rule, Scenario, 
 Effect = Literal["measured", "after_merge"]
 
 _NO_KEY = KeySource(env=None, file=None, command=None)
-# Parameters that choose another price for the same model.
-_PRICED_PARAMS = ("service_tier", "speed")
+TIER_PARAMS = ("service_tier", "serviceTier", "speed", "performanceConfig")
+"""Parameters that ask for a service tier, in the words of one protocol or another."""
+# They choose another price for the same model, and so does what a cache entry's life depends on.
+_PRICED_PARAMS = (
+    *TIER_PARAMS,
+    "cache_control",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+)
+# The hosts of a cloud: its tokens are shown to them and to the trusted target's own.
+_CLOUDS: Mapping[str | None, tuple[str, ...]] = {
+    "aws": (".amazonaws.com", ".amazonaws.com.cn"),
+    "azure": (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
+    "google": (".googleapis.com",),
+}
+# How ids of Google begin that name whose model it is and where: projects/x/locations/y.
+_RESOURCES = frozenset({"projects"})
 _NOT_COMPARED = frozenset({"place", "file", "sha256", "targets", "scenarios"})
 _TARGET_APART = frozenset({"key", "place", "model", "params", "base_url"})
 _SCENARIO_APART = frozenset(
@@ -105,14 +120,18 @@ def _target(
         return trusted
     for where, old, new in differing(trusted, head, path=path, without=_TARGET_APART):
         changes.add(where, old, new, "after_merge")
+    model = trusted.model
     if head.model != trusted.model:
-        changes.add(f"{path}.model", describe(trusted.model), describe(head.model), "measured")
+        effect: Effect = "after_merge"
+        if place_of(head.model) == place_of(trusted.model):
+            model, effect = head.model, "measured"
+        changes.add(f"{path}.model", describe(trusted.model), describe(head.model), effect)
     for where, old, new in differing(
         dict(trusted.params), dict(head.params), path=f"{path}.params"
     ):
         changes.add(where, old, new, "measured")
-    merged = replace(trusted, model=head.model, params=head.params)
-    if _priced_apart(trusted, head, rows):
+    merged = replace(trusted, model=model, params=head.params)
+    if _priced_apart(trusted, merged, rows):
         changes.add(
             f"{path}.price",
             f"of {describe(trusted.model)}",
@@ -172,16 +191,44 @@ def _moved(target: Target, head: Target, policy: Policy) -> Target | None:
             # The key is the one that the trusted policy names for this origin, never the target's
             # own; secrets in headers were meant for the origin that the trusted policy names.
             own = target.base_url is not None and _origin(target.base_url) == address.origin
+            credentials = target.credentials
+            if allowed.api_key_env is not None:
+                credentials = "key"
+            elif not own and credentials in _CLOUDS and not _is_in(address.host, credentials):
+                return None
             return replace(
                 target,
                 base_url=head.base_url,
                 api_key=KeySource(env=allowed.api_key_env, file=None, command=None),
+                credentials=credentials,
                 header_env=target.header_env if own else {},
             )
     near = target.base_url is not None and parse_address(target.base_url).is_loopback
     if near and address.is_loopback and _is_keyless(target) and _is_keyless(head):
         return replace(target, base_url=head.base_url)
     return None
+
+
+def _is_in(host: str, cloud: str) -> bool:
+    """Whether a host is one of this cloud's: nobody else may be shown its tokens."""
+    return host.endswith(_CLOUDS[cloud])
+
+
+def place_of(model: str) -> str:
+    """Where a model's id says that it is served; empty where that is for the target to say.
+
+    Some clouds take ids that name a region, a project or an account, and one that is served
+    ``global``-ly may be served anywhere. A path that leads elsewhere is a place of its own.
+    """
+    steps = model.split("/")
+    if "." in steps or ".." in steps:
+        return model
+    if steps[0] in _RESOURCES:
+        return "/".join(steps[:4])
+    parts = model.split(":")
+    if parts[0] == "arn":
+        return ":".join(parts[:5])
+    return "global" if model.startswith("global.") else ""
 
 
 def _origin(url: str) -> str:

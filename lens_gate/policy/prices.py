@@ -26,6 +26,11 @@ _CONDITIONS: Mapping[str, PriceCondition] = {
     "processing": "processing",
     "region": "region",
 }
+# What stands for a character: an escape, a class.
+_NO_OPERATOR = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]", re.DOTALL)
+_REPEATED = re.compile(r"[*+{]")
+_REPEATED_GROUP = re.compile(r"\)[*+{]")
+_MOST_REPEATED = 3
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -91,7 +96,17 @@ def _model(node: Node | None, findings: Findings) -> tuple[PriceMatch, str]:
         except re.error as error:
             findings.blame(node, f"this is no regular expression: {error}")
             return "any", ""
+        if _may_take_forever(named):
+            hint = "no repeated groups, and at most three of * + {: such as gpt-4[.]1.*"
+            findings.blame(node, "this regular expression may take forever", hint)
+            return "any", ""
     return _WAYS[way], named
+
+
+def _may_take_forever(pattern: str) -> bool:
+    """Whether some text takes very long to be found not to match: a server names its model."""
+    bare = _NO_OPERATOR.sub("x", pattern)
+    return _REPEATED_GROUP.search(bare) is not None or len(_REPEATED.findall(bare)) > _MOST_REPEATED
 
 
 def _variant(node: Node, findings: Findings) -> PriceVariant:

@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -12,6 +13,7 @@ from lens_gate.policy.node import Entry, Node
 from lens_gate.records.policy import Place
 
 SEPARATOR: Final = "---"
+MAX_COLUMNS: Final = 1000
 OWN_COLUMNS: Final = ("prompt", "id", "system", "max_output_tokens")
 
 
@@ -52,8 +54,11 @@ def csv_table(
         return
     place, head = found
     names = [name.strip() for name in head]
-    for name in dict.fromkeys(names):
-        if not name or names.count(name) > 1:
+    if len(names) > MAX_COLUMNS:
+        findings.add(place, f"the first line names more than {MAX_COLUMNS} columns")
+        return
+    for name, count in Counter(names).items():
+        if not name or count > 1:
             what = f"two columns are called {shown(name)}" if name else "a column has no name"
             findings.add(place, what, "the first line names the columns, each in its own way")
             return

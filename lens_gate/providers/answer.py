@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Final, Literal
 
-from lens_gate.providers.failures import clean, http_failure, malformed, timeout_code
+from lens_gate.providers.failures import clean, http_failure, malformed
 from lens_gate.providers.interface import Provider
 from lens_gate.records.exchange import (
     EventKind,
@@ -45,12 +45,13 @@ class DecodedStream:
     event that carried output (reasoning, text or a tool call); ``merged`` counts those that shared
     a read with an earlier one. ``first_since`` and ``last_since`` are the earliest moments at which
     the first visible and the last output can have arrived, ``output_since`` that for the first
-    output of any kind; ``blur`` is the most by which the time of an output is uncertain. ``usage``
-    is the last word on each count; ``usage_final`` says that it came with or after the end of the
-    output, so that a bill may rest on it. ``output_chars`` counts visible text. ``saw_end``: the
-    protocol's end marker. ``events`` counts events, comments among them. ``server`` is what the
-    server says of its own time. All but the times and ``merged`` are the same at whatever read
-    boundaries.
+    output of any kind; ``blur`` is the most by which the time of an output is uncertain.
+    ``first_tokens`` are the output tokens that the event of the first output counted, hidden ones
+    before it among them (``None``: it counted none). ``usage`` is the last word on each count;
+    ``usage_final`` says that it came with or after the end of the output, so that a bill may rest
+    on it. ``output_chars`` counts visible text. ``saw_end``: the protocol's end marker. ``events``
+    counts events, comments among them. ``server`` is what the server says of its own time. All but
+    the times and ``merged`` are the same at whatever read boundaries.
 
     An answer that was not streamed has no times and no outputs, only what it said.
     """
@@ -66,6 +67,7 @@ class DecodedStream:
     last_since: int | None = None
     output_since: int | None = None
     blur: int = 0
+    first_tokens: int | None = None
     output_chars: int = 0
     usage: Usage | None = None
     usage_final: bool = False
@@ -142,6 +144,7 @@ def _whole(
         last_since=None,
         output_since=None,
         blur=0,
+        first_tokens=None,
     )
 
 
@@ -221,7 +224,6 @@ def _broken(ended: Ended, detail: str, head: ResponseHead | None) -> Failure:
         status=status,
         detail=clean(detail) or words,
         http_status=head.status if head else None,
-        code=timeout_code(detail) if status == "timeout" else None,
         # Before the answer began the server may never have seen the request.
         retryable=status == "connection" and head is None,
     )
@@ -241,6 +243,7 @@ class _Tally:
         self._last_since: int | None = None
         self._output_since: int | None = None
         self._blur = 0
+        self._first_tokens: int | None = None
         self._server = server
         self._merged = self._chars = self._events = 0
         self._usage: Usage | None = None
@@ -254,7 +257,9 @@ class _Tally:
     def add(self, events: Sequence[StreamEvent], at_ns: int, since_ns: int, *, exact: bool) -> None:
         """Count the events of one read: none came before since, the last (exact) at ``at_ns``."""
         before = len(self._output_ns)
-        last = self._events + sum(not event.joined for event in events)
+        last = self._events + len(events)
+        if len(events) > 1:
+            last -= sum(event.joined for event in events)
         counted = False
         for event in events:
             if not event.joined:
@@ -275,6 +280,8 @@ class _Tally:
                     # Reasoning and text in one event are one arrival.
                     counted = True
                     self._output_ns.append(at_ns)
+            if event.usage is not None and counted and len(self._output_ns) == 1:
+                self._first_tokens = event.usage.output_total
             self._note(event)
         self._merged += max(0, len(self._output_ns) - before - 1)
 
@@ -283,7 +290,8 @@ class _Tally:
         self._finish = event.finish_reason or self._finish
         self._model = event.model or self._model
         self._tier = event.service_tier or self._tier
-        self._server = merge_server_times(self._server, event.server)
+        if event.server is not None:
+            self._server = merge_server_times(self._server, event.server)
         self._failure = self._failure or event.failure
         self._saw_end = self._saw_end or event.kind == "end"
         if event.usage is not None:
@@ -304,6 +312,7 @@ class _Tally:
             last_since=self._last_since,
             output_since=self._output_since,
             blur=self._blur,
+            first_tokens=self._first_tokens,
             output_chars=self._chars,
             usage=self._usage,
             usage_final=self._usage is not None and (self._usage_final or self._saw_end),

@@ -211,7 +211,8 @@ def _whole_reader(http_status: int) -> Callable[[str, Mapping[str, object]], lis
         if not message and not finish:
             return [error_event(failures.stream_failure(value, http_status))]
         said = [e for block in items(message.get("content")) for e in _block(mapping(block))]
-        return [*said, *_account(value), *finish]
+        # A bill rests on usage that comes with the end of the output, or after it.
+        return [*said, *finish, *_account(value)]
 
     return read
 

@@ -138,13 +138,6 @@ _ENDS: Final[Mapping[str, Status]] = {
     # A further request would have to fetch the rest.
     "continuation": "truncated",
 }
-# How transport words the four limits, and what we call them.
-_LIMITS: Final[Mapping[str, str]] = {
-    "no connection": "connect",
-    "no byte of a response": "first_byte",
-    "the stream was silent": "between_chunks",
-    "the response was not complete": "total",
-}
 _DIGITS = re.compile(r"[0-9]{3}")
 
 
@@ -238,11 +231,6 @@ def error_text(body: bytes) -> ErrorText:
     except (ValueError, RecursionError):
         return ErrorText(message=_plain(text))
     return _error_text(value, depth=0)
-
-
-def timeout_code(detail: str) -> str | None:
-    """Which limit ran out, of transport's words: connect, first_byte, between_chunks or total."""
-    return next((code for start, code in _LIMITS.items() if detail.startswith(start)), None)
 
 
 def _is_passing(error: ErrorText) -> bool:

@@ -12,6 +12,7 @@ from typing import Final
 
 from lens_gate.providers.interface import Provider, TargetKind
 from lens_gate.providers.openai_request import PLAIN, Auth, Style, encode, key_as
+from lens_gate.providers.rate_limits import read_daily
 from lens_gate.records.exchange import ChatRequest, Endpoint, HttpRequest
 
 _ASKED = "in the last chunk, asked for with stream_options.include_usage"
@@ -197,6 +198,7 @@ def flavored(row: Provider, flavor: str) -> Provider:
         price_provider=facts.price_provider,
         credentials=("key",) if hosted else row.credentials,
         encode=encoder(key_as("bearer"), flavor),
+        rate_limits=read_daily if flavor == "groq" else row.rate_limits,
         notes={
             **notes,
             "usage": facts.usage,

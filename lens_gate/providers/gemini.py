@@ -95,6 +95,13 @@ _COUNTS: Final = (
     "cachedContentTokenCount",
     "totalTokenCount",
 )
+# From this generation on, the first call of a turn must bear the signature of the thought behind
+# it; a conversation that the model did not have itself says so by this word (Google's guide to
+# thought signatures).
+_GENERATION = re.compile(r"gemini-(\d{1,2})\b", re.ASCII)
+_SIGNED_FROM: Final = 3
+_SIGNATURE: Final = "thoughtSignature"
+_UNSIGNED: Final = "skip_thought_signature_validator"
 _UNSPECIFIED: Final = "_UNSPECIFIED"
 
 server_times = header_times("server-timing:gfet4t7")
@@ -331,7 +338,7 @@ def _body(request: ChatRequest) -> dict[str, Json]:
         **{key: value for key, value in given.items() if key not in _CONFIG_PARAMS},
         "contents": [
             {"role": "user" if turn.ours else "model", "parts": turn.blocks}
-            for turn in turns(request.messages, _blocks(request.messages))
+            for turn in turns(request.messages, _blocks(request))
         ],
         "generationConfig": {**config, "maxOutputTokens": request.max_output_tokens},
     }
@@ -351,11 +358,14 @@ def _body(request: ChatRequest) -> dict[str, Json]:
     return body
 
 
-def _blocks(messages: Sequence[Message]) -> Callable[[Message], Sequence[Json]]:
+def _blocks(request: ChatRequest) -> Callable[[Message], Sequence[Json]]:
+    generation = _GENERATION.search(request.model)
+    signed = generation is not None and int(generation[1]) >= _SIGNED_FROM
+
     def parts(message: Message) -> Sequence[Json]:
         if message.role == "tool":
             answer: dict[str, Json] = {
-                "name": caller(messages, message),
+                "name": caller(request.messages, message),
                 "response": result(message),
             }
             if message.tool_call_id is not None:
@@ -364,10 +374,10 @@ def _blocks(messages: Sequence[Message]) -> Callable[[Message], Sequence[Json]]:
         found: list[Json] = [_image(image) for image in message.images]
         if message.content or not (found or message.tool_calls):
             found.append({"text": message.content})
-        found += [
-            {"functionCall": {"id": call.id, "name": call.name, "args": arguments(call)}}
-            for call in message.tool_calls
-        ]
+        for index, call in enumerate(message.tool_calls):
+            said: Json = {"id": call.id, "name": call.name, "args": arguments(call)}
+            mark: dict[str, Json] = {_SIGNATURE: _UNSIGNED} if signed and index == 0 else {}
+            found.append({"functionCall": said, **mark})
         return found
 
     return parts

@@ -1,4 +1,8 @@
-"""What a wire protocol gives to the house: a row of pure functions, no I/O."""
+"""What a wire protocol gives to the house: a row of pure functions, no I/O.
+
+Third parties build on it: what stands here, and in the modules that docs/plugins.md lists, stays as
+it is within a major version.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

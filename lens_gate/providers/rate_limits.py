@@ -8,13 +8,13 @@ can't be read says nothing. Sources: the vendors' documentation and SDKs, as of 
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
 from lens_gate.providers.retry_after import go_duration, http_date
 from lens_gate.records.exchange import RateLimit, RateLimits, ResponseHead
 
-MINUTE_S: Final = 60.0
 DAY_S: Final = 86_400.0
 
 _KINDS: Final = {
@@ -34,23 +34,26 @@ def read(head: ResponseHead) -> RateLimits | None:
     does no harm; without one it says nothing.
     """
     headers = head.headers
-    # Groq's tokens are counted by the minute as everybody's are, its requests by the day.
-    groq = any(name.startswith("x-groq-") for name in headers)
     found = {
-        kind: _anthropic(headers, word)
-        or _openai(headers, word, DAY_S if groq and kind == "requests" else MINUTE_S)
-        for kind, word in _KINDS.items()
+        kind: _anthropic(headers, word) or _openai(headers, word) for kind, word in _KINDS.items()
     }
     return RateLimits(**found) if any(found.values()) else None
 
 
-def _openai(headers: Mapping[str, str], word: str, window_s: float) -> RateLimit | None:
+def read_daily(head: ResponseHead) -> RateLimits | None:
+    """``read`` for a server that counts requests by the day, though tokens by the minute (Groq)."""
+    found = read(head)
+    if found is None or found.requests is None:
+        return found
+    return replace(found, requests=replace(found.requests, window_s=DAY_S))
+
+
+def _openai(headers: Mapping[str, str], word: str) -> RateLimit | None:
     reset = headers.get(f"x-ratelimit-reset-{word}", "")
     return _limit(
         headers.get(f"x-ratelimit-limit-{word}", ""),
         headers.get(f"x-ratelimit-remaining-{word}", ""),
         _until(reset, headers) if _MOMENT.fullmatch(reset.strip()) else go_duration(reset),
-        window_s,
     )
 
 
@@ -60,15 +63,12 @@ def _anthropic(headers: Mapping[str, str], word: str) -> RateLimit | None:
         headers.get(f"{prefix}-limit", ""),
         headers.get(f"{prefix}-remaining", ""),
         _until(headers.get(f"{prefix}-reset", ""), headers),
-        MINUTE_S,
     )
 
 
-def _limit(limit: str, remaining: str, reset_s: float | None, window_s: float) -> RateLimit | None:
-    stated = (_count(limit), _count(remaining), reset_s)
-    if stated == (None, None, None):
-        return None
-    return RateLimit(limit=stated[0], remaining=stated[1], reset_s=reset_s, window_s=window_s)
+def _limit(limit: str, remaining: str, reset_s: float | None) -> RateLimit | None:
+    found = RateLimit(limit=_count(limit), remaining=_count(remaining), reset_s=reset_s)
+    return None if found == RateLimit() else found
 
 
 def _count(text: str) -> int | None:

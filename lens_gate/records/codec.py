@@ -6,11 +6,12 @@ not know are ignored, so that a newer file can be read by an older program of th
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal, TypeVar, cast, get_args, get_origin
 
 from lens_gate.records.json_types import Json
@@ -74,7 +75,7 @@ def _decode(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # a
         return _decode_union(args, value, path)
     if origin is Literal:
         if value in args:
-            return value
+            return args[args.index(value)]
         raise CodecError(f"{path}: {value!r} is none of {', '.join(map(str, args))}")
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
@@ -129,11 +130,14 @@ def _decode_scalar(kind: Any, value: object, path: str) -> object:  # noqa: ANN4
         if not -_LARGEST_INT <= value <= _LARGEST_INT:
             raise CodecError(f"{path}: a number beyond all measure")
         return value
-    if kind in (str, bool) and isinstance(value, kind):
+    if kind is str and isinstance(value, str):
+        return sys.intern(value)  # a run says the same few words in each of its samples
+    if kind is bool and isinstance(value, bool):
         return value
     raise CodecError(f"{path}: {value!r} is no {getattr(kind, '__name__', kind)}")
 
 
+@lru_cache(maxsize=1024)
 def _decode_amount(text: str, path: str) -> Decimal:
     """An amount of money. Foreign files may hold NaN, or exponents that would fill the memory."""
     try:

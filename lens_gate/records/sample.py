@@ -70,6 +70,8 @@ class Sample:
     kept it back before the first. ``server`` is what the server says of its own time. ``step`` is
     the index of the sweep's step that it belongs to. ``resent`` is 1 where the server had closed
     the idle connection and the request was sent again over a new one, whose times these are.
+    ``first_tokens`` are the output tokens that the server had counted with the first output, hidden
+    ones before it among them; ``None`` where it says so only at the end.
     Phase ``cut``: our own end of the run (a cap, a signal) broke it off; it costs, and counts in
     no statistic.
     """
@@ -98,6 +100,7 @@ class Sample:
     server: ServerTimes | None = None
     step: int | None = None
     resent: int = 0
+    first_tokens: int | None = None
 
     @property
     def cell(self) -> str:

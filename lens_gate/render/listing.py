@@ -18,6 +18,7 @@ _CREDENTIALS = {
     "google": "Google's own (application default credentials)",
     "azure": "Azure's own (Entra token)",
 }
+_CLOUDS = {"aws": "AWS credentials", "google": "Google credentials", "azure": "Azure credentials"}
 _FEATURES = {
     "system": "system prompts",
     "tools": "tools",
@@ -81,10 +82,10 @@ def provider_details(row: ProviderFacts, width: int) -> str:
     facts = [
         ("kind", row.kind),
         ("base_url", row.address),
-        ("credentials", _authorised(row)),
+        ("credentials", authorised(row)),
         ("price", _priced(row)),
         ("answers", "streamed, or in one piece (stream: false)" if row.whole else "streamed only"),
-        ("knows", _features(row.features)),
+        ("knows", features(row.features)),
         ("params", ", ".join(sorted(row.params)) if row.params is not None else _ANY),
     ]
     lines = [f"{row.name}: {one_line(row.title, 80)}"]
@@ -112,7 +113,8 @@ def _listed(facts: Iterable[tuple[str, str]], indent: int, width: int) -> list[s
     ]
 
 
-def _authorised(row: ProviderFacts) -> str:
+def authorised(row: ProviderFacts) -> str:
+    """What authorises requests to it, the default first, in words."""
     ways = []
     for way in row.credentials:
         words = _CREDENTIALS[way]
@@ -126,7 +128,7 @@ def _authorised(row: ProviderFacts) -> str:
 
 def _briefly_authorised(row: ProviderFacts) -> str:
     if row.credentials[0] not in ("none", "key"):
-        return f"{row.credentials[0]}'s own"
+        return _CLOUDS[row.credentials[0]]
     if row.key_env is not None:
         return row.key_env
     return "optional" if "key" in row.credentials else "none"
@@ -146,6 +148,7 @@ def _briefly_priced(row: ProviderFacts) -> str:
     return "must be given" if row.price is None else "table"
 
 
-def _features(known: frozenset[str]) -> str:
+def features(known: frozenset[str]) -> str:
+    """What can be asked of it besides a conversation, in words."""
     told = [words for name, words in _FEATURES.items() if name in known]
     return ", ".join(told) or "a conversation, and nothing else"

@@ -3,10 +3,10 @@
 The texts are our own words and numbers: nothing foreign is in them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Protocol
 
 from lens_gate.records.load_report import ColdStart, LoadReport, Saturation, StepReport
-from lens_gate.records.report import CellReport
 from lens_gate.render.figures import NOTHING, counted, value
 from lens_gate.units import format_duration
 
@@ -24,7 +24,31 @@ STEP_HEADERS = (
 )
 
 
-def load_facts(cell: CellReport) -> Iterable[str]:
+class Offered(Protocol):
+    """What both a cell of a report and a column of a run without a policy say of their load."""
+
+    @property
+    def load(self) -> LoadReport | None:
+        """What the load came to."""
+        ...
+
+    @property
+    def steps(self) -> Sequence[StepReport]:
+        """The steps of a sweep."""
+        ...
+
+    @property
+    def saturation(self) -> Saturation | None:
+        """Where the sweep found its target saturated."""
+        ...
+
+    @property
+    def cold(self) -> ColdStart | None:
+        """Cold requests against warm ones."""
+        ...
+
+
+def load_facts(cell: Offered) -> Iterable[str]:
     """What the load came to, where the sweep is saturated, what a cold start costs."""
     if cell.load is not None and not cell.steps:
         yield _load(cell.load)
@@ -34,7 +58,7 @@ def load_facts(cell: CellReport) -> Iterable[str]:
         yield _cold(cell.cold)
 
 
-def step_lines(cell: CellReport) -> list[list[str]]:
+def step_lines(cell: Offered) -> list[list[str]]:
     """The steps of a sweep as rows under ``STEP_HEADERS``; times count from the schedule."""
     return [
         [

@@ -2,22 +2,36 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import fill
 
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.records.difference import Difference
+from lens_gate.records.load_report import ColdStart, LoadReport, Saturation, StepReport
 from lens_gate.records.report import Statistics
 from lens_gate.render.escape import one_line
 from lens_gate.render.figures import NOTHING, centre, counted, metric_title, value
 from lens_gate.render.grid import plain_grid
+from lens_gate.render.offered import STEP_HEADERS, load_facts, step_lines
 
 _SHOWN = ("typ", "mean", "p50", "p90", "p95", "p99", "max")
+# What a narrow terminal has no room for goes first.
+_DROPPED = ("mean", "p90", "p99", "max", "p50")
+# The title of the metric names its unit.
+_UNITS = (" tokens", " tok/s")
+_INTERVALS = (
+    "changes are against the first target, over pairs of the same prompt; an interval that holds 0 "
+    "shows none"
+)
+_TOO_FEW = "no changes are shown: there are too few pairs of the same prompt; raise -n"
+_TYP = "typ: the typical value (Hodges-Lehmann); n: the requests that have the metric"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """One target: its name, counts, failures by kind, and its statistics by metric.
+    """One target: its name, how it was asked for, counts, failures by kind, statistics by metric.
 
-    ``differences`` are against the first target, by metric. ``notes`` are sentences.
+    ``differences`` are against the first target, by metric. ``notes`` are sentences. The rest is
+    what the load came to.
     """
 
     name: str
@@ -26,24 +40,56 @@ class Column:
     metrics: Mapping[str, Statistics]
     differences: Mapping[str, Difference]
     notes: Sequence[str]
+    asked: str = ""
+    load: LoadReport | None = None
+    steps: tuple[StepReport, ...] = ()
+    saturation: Saturation | None = None
+    cold: ColdStart | None = None
 
 
-def one_target(column: Column) -> str:
-    """All statistics of one target."""
-    body = []
-    for metric, statistics in column.metrics.items():
-        unit = CATALOGUE[metric].unit
-        body.append(
+def one_target(column: Column, width: int = 120) -> str:
+    """All statistics of one target; where ``width`` is too narrow, without some of them."""
+    facts = (fill(fact, width, subsequent_indent="  ") for fact in load_facts(column))
+    lines = [_counts(column), *facts]
+    if column.steps:
+        lines += ["", plain_grid(STEP_HEADERS, step_lines(column))]
+    if column.metrics:
+        lines += ["", _statistics(column, width), "", _TYP]
+    return "\n".join([*lines, *_notes([column])])
+
+
+def _statistics(column: Column, width: int) -> str:
+    table = ""
+    for count in range(len(_DROPPED) + 1):
+        shown = [name for name in _SHOWN if name not in _DROPPED[:count]]
+        body = [
             [
                 metric_title(metric),
-                *(value(statistics.named(name), unit) for name in _SHOWN),
+                *(_figure(statistics.named(name), metric) for name in shown),
                 str(statistics.n),
             ]
-        )
-    lines = [_counts(column)]
-    if body:
-        lines += ["", plain_grid(("", *_SHOWN, "n"), body)]
-    return "\n".join([*lines, *_notes([column])])
+            for metric, statistics in column.metrics.items()
+            if not _says_nothing(column, metric)
+        ]
+        table = plain_grid(("", *shown, "n"), body)
+        if max(map(len, table.splitlines())) <= width:
+            break
+    return table
+
+
+def _says_nothing(column: Column, metric: str) -> bool:
+    """Whether a row would only repeat another one, or that there was none of its kind."""
+    statistics = column.metrics[metric]
+    if metric == "ttfr":
+        return statistics == column.metrics.get("ttft")
+    return statistics.max == 0.0 and CATALOGUE[metric].unit in ("tokens", "share")
+
+
+def _figure(number: float, metric: str) -> str:
+    text = value(number, CATALOGUE[metric].unit)
+    for unit in _UNITS:
+        text = text.removesuffix(unit)
+    return text
 
 
 def several_targets(columns: Sequence[Column]) -> str:
@@ -53,7 +99,9 @@ def several_targets(columns: Sequence[Column]) -> str:
     difference.
     """
     first = columns[0]
-    metrics = [m for m in CATALOGUE if any(m in c.metrics for c in columns)]
+    metrics = [
+        m for m in CATALOGUE if any(m in c.metrics and not _says_nothing(c, m) for c in columns)
+    ]
     body = []
     for metric in metrics:
         row = [
@@ -67,7 +115,10 @@ def several_targets(columns: Sequence[Column]) -> str:
     for column in columns[1:]:
         heads += [one_line(column.name, 40), "change [95 %]"]
     lines = [_counts(column) for column in columns]
-    return "\n".join([*lines, "", plain_grid(heads, body), *_notes(columns)])
+    if body:
+        shown = any(column.differences for column in columns[1:])
+        lines += ["", plain_grid(heads, body), "", _INTERVALS if shown else _TOO_FEW]
+    return "\n".join([*lines, *_notes(columns)])
 
 
 def peer_table(name: str, columns: Mapping[str, Mapping[str, float]]) -> str:
@@ -81,21 +132,28 @@ def _centre(column: Column, metric: str) -> str:
     statistics = column.metrics.get(metric)
     if statistics is None:
         return NOTHING
-    return value(centre(statistics, metric), CATALOGUE[metric].unit)
+    return _figure(centre(statistics, metric), metric)
 
 
 def _change(difference: Difference | None) -> str:
     if difference is None:
         return NOTHING
-    low, high = (f"{end * 100:+.0f}" for end in (difference.low, difference.high))
-    return f"{difference.change * 100:+.0f} % [{low}, {high}]"
+    low, high, change = map(_signed, (difference.low, difference.high, difference.change))
+    return f"{change} % [{low}, {high}]"
+
+
+def _signed(fraction: float) -> str:
+    text = f"{fraction * 100:+.0f}"
+    return "0" if text in ("+0", "-0") else text
 
 
 def _counts(column: Column) -> str:
     failed = sum(column.failures.values())
     kinds = ", ".join(f"{count} x {one_line(kind)}" for kind, count in column.failures.items())
     told = f", {failed} failed ({kinds})" if failed else ", none failed"
-    return f"{one_line(column.name, 80)}: {counted(column.measured, 'request')} measured{told}"
+    asked = f" ({one_line(column.asked, 120)})" if column.asked else ""
+    head = f"{one_line(column.name, 80)}{asked}"
+    return f"{head}: {counted(column.measured, 'request')} measured{told}"
 
 
 def _notes(columns: Sequence[Column]) -> list[str]:

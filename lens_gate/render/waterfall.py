@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from lens_gate.records.sample import Marks, Sample
 from lens_gate.render.escape import one_line
-from lens_gate.render.figures import counted, sparkline
+from lens_gate.render.figures import sparkline
 from lens_gate.units import format_duration, format_usd
 
 _NAME = 15
@@ -24,12 +24,13 @@ class _Phase:
     end: int
 
 
-def waterfall(sample: Sample, *, width: int, price: str) -> str:
+def waterfall(sample: Sample, *, width: int, price: str, tls: bool) -> str:
     """The request for a person who wants to know where its time went.
 
-    ``width`` are the columns to fill, ``price`` the unit prices in words.
+    ``width`` are the columns to fill, ``price`` the unit prices in words; ``tls``: the connection
+    is encrypted.
     """
-    phases = _phases(sample.marks)
+    phases = _phases(sample.marks, tls=tls)
     lines = [_headline(sample)]
     if phases:
         lines += ["", *_bars(phases, width), ""]
@@ -39,26 +40,29 @@ def waterfall(sample: Sample, *, width: int, price: str) -> str:
 
 def _headline(sample: Sample) -> str:
     model = one_line(sample.model or "", 80)
-    named = f"{one_line(sample.target, 80)}{f' ({model})' if model else ''}"
+    target = one_line(sample.target, 80)
+    named = f"{target} ({model})" if model not in ("", target) else target
     if sample.failure is None:
-        return f"{named}: ok, {one_line(sample.finish_reason or '', 40)}"
+        reason = one_line(sample.finish_reason or "", 40)
+        return f"{named}: answered{f', finish reason {reason}' if reason else ''}"
     failure = sample.failure
     status = "" if sample.http_status is None else f" (HTTP {sample.http_status})"
     return f"{named}: {failure.status}{status}: {one_line(failure.detail, 300)}"
 
 
-def _phases(marks: Marks) -> list[_Phase]:
+def _phases(marks: Marks, *, tls: bool) -> list[_Phase]:
     """The stretches that are known, in order; what did not happen is left out."""
     output = min(
         (m for m in (marks.first_text, marks.first_tool, marks.first_reasoning) if m is not None),
         default=None,
     )
     visible = min((m for m in (marks.first_text, marks.first_tool) if m is not None), default=None)
+    ready = marks.connected if tls or marks.tcp_connected is None else marks.tcp_connected
     stretches = [
         ("DNS", marks.connect_start, marks.resolved),
         ("TCP", marks.resolved or marks.connect_start, marks.tcp_connected),
-        ("TLS", marks.tcp_connected, marks.connected),
-        ("waiting to send", marks.connected or marks.ready, marks.sent),
+        ("TLS", marks.tcp_connected, marks.connected if tls else None),
+        ("waiting to send", marks.ready if ready is None else ready, marks.sent),
         ("server to head", marks.sent, marks.headers),
         ("first token", marks.headers, output),
         ("reasoning", marks.first_reasoning, visible if marks.first_reasoning else None),
@@ -115,10 +119,10 @@ def _gaps(marks: Marks) -> str:
         return ""
     ordered = sorted(gaps)
     middle, most = ordered[len(ordered) // 2], ordered[-1]
-    merged = f", {marks.merged} arrived together with another" if marks.merged else ""
+    merged = f"; {marks.merged} came together with another" if marks.merged else ""
     return (
-        f"{counted(len(gaps), 'gap')}, {format_duration(middle)} in the middle, "
-        f"{format_duration(most)} at most{merged}\n{'':<{_NAME}} {sparkline(_thinned(gaps))}"
+        f"{len(gaps)}, median {format_duration(middle)}, longest "
+        f"{format_duration(most)}{merged}\n{'':<{_NAME}} {sparkline(_thinned(gaps))}"
     )
 
 
@@ -133,13 +137,18 @@ def _tokens(sample: Sample) -> str:
     if usage is None:
         return "not reported"
     parts = [
-        (usage.input_total, "in"),
-        (usage.cache_read, "of them from the cache"),
-        (usage.output_total, "out"),
-        (usage.reasoning, "of them reasoning"),
+        _counted(usage.input_total, "in", usage.cache_read, "from the cache"),
+        _counted(usage.output_total, "out", usage.reasoning, "of reasoning"),
     ]
-    told = ", ".join(f"{count} {name}" for count, name in parts if count is not None)
+    told = ", ".join(part for part in parts if part)
     return f"{told} (estimated)" if usage.source == "estimated" else told
+
+
+def _counted(total: int | None, side: str, some: int | None, what: str) -> str:
+    """``20 in (8 from the cache)``; empty where nothing is reported."""
+    if total is None:
+        return ""
+    return f"{total} {side} ({some} {what})" if some else f"{total} {side}"
 
 
 def _server(sample: Sample) -> str:

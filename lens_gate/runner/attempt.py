@@ -1,5 +1,6 @@
 """One request on the wire, once: send, receive with times, decode, tell success from failure."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -49,11 +50,13 @@ async def attempt(
     origin_ns: int,
     sharing: int = 1,
     fresh: bool = False,
+    answered: Callable[[RateLimits | None, int | None], Awaitable[None]] | None = None,
 ) -> Attempt:
     """Send one request, for which ``reserved`` is set aside, and take the answer apart.
 
     That happens off the timed path. ``sharing`` requests share a server that is paid by the hour;
-    ``fresh`` opens a connection for this request alone.
+    ``fresh`` opens a connection for this request alone. ``answered`` is awaited between the two
+    where an answer came, with the limits that it states and the moment of its end.
     """
     relax = wire.provider.relax
     asked = wire.relaxed.ask(relax, wire.provider.encode(request, wire.endpoint))
@@ -68,8 +71,11 @@ async def attempt(
         max_body=_BYTES_AT_LEAST + _BYTES_FOR_A_TOKEN * request.max_output_tokens,
         fresh=fresh,
     )
+    limits = wire.provider.rate_limits(result.head) if result.head else None
     decoded = None
     if result.head is not None and result.head.status == 200:
+        if answered is not None:
+            await answered(limits, result.done)
         decoded = _without_keys(
             wire,
             collect(wire.provider, result.head, result.body, result.reads, stream=request.stream),
@@ -89,7 +95,7 @@ async def attempt(
         http_status=result.head.status if result.head else None,
         bill_usd=booked,
         cost_usd=known.usd,
-        rate_limits=wire.provider.rate_limits(result.head) if result.head else None,
+        rate_limits=limits,
         again=again,
     )
 

@@ -14,7 +14,7 @@ from lens_gate.records.run import CellEnd
 from lens_gate.records.sample import Phase, Sample
 from lens_gate.runner.alarm import Alarm
 from lens_gate.runner.flight import Flight
-from lens_gate.runner.sample import Clockwork, Job, take_sample
+from lens_gate.runner.sample import Clockwork, GiveWay, Job, take_sample
 from lens_gate.runner.till import NOTHING, Kept, Till
 from lens_gate.runner.wire import Wire
 from lens_gate.transport import warm
@@ -124,6 +124,11 @@ class _Watch:
         self._last: deque[Sample] = deque(maxlen=LOOKED_AT)
         self._ended = self._failed = 0
 
+    @property
+    def seen(self) -> bool:
+        """Whether there has been one."""
+        return bool(self._last)
+
     def take(self, sample: Sample) -> _Ended | None:
         self._cell.record(sample)
         self._last.append(sample)
@@ -147,8 +152,9 @@ async def _send_part(cell: CellRun, part: _Part, watch: _Watch, alarm: Alarm) ->
     try:
         while True:
             for sample in flight.landed():
-                slots.append(_freed(sample, cell.clock))
                 stop = watch.take(sample) or stop
+            if part.stage.slots:
+                slots.extend(flight.freed())
             elapsed_s = (cell.clock.now_ns() - start_ns) / 1e9
             answer: Step = Stop() if stop else part.stage.pacer(elapsed_s, sent, flight.size)
             if isinstance(answer, Send):
@@ -159,15 +165,19 @@ async def _send_part(cell: CellRun, part: _Part, watch: _Watch, alarm: Alarm) ->
                     if answer.due_s is None and slots:
                         slots.popleft()
                     sent += 1
-                    flight.launch(_take(cell, part, job, keep, due=answer.due_s is not None))
+                    # Nothing follows the first ones unseen: a bill may end the target.
+                    way = flight.give_way if watch.seen else None
+                    due = answer.due_s is not None
+                    flight.launch(_take(cell, part, job, keep, flight, way, due=due))
                     # So that it leaves before the next one is made ready.
                     await asyncio.sleep(0)
                     continue
                 # What is in flight may settle below its reservation; only then is it really over.
-                if not flight.size:
+                if not flight.unsettled:
                     return _Ended(reason=refusal.reason, detail=refusal.detail)
-            elif not flight.size and _is_last_word(answer):
+            elif not flight.unsettled and _is_last_word(answer):
                 return stop or _early(answer)
+            flight.next_turn()
             await alarm.wait(_until_ns(start_ns, elapsed_s, answer))
     finally:
         await _break_off(cell, flight)
@@ -192,8 +202,18 @@ def _ready_ns(clock: Clockwork, start_ns: int, answer: Send, slots: deque[int]) 
     return slots[0] if slots else clock.now_ns() - clock.origin_ns
 
 
-async def _take(cell: CellRun, part: _Part, job: Job, keep: Kept, *, due: bool) -> Sample:
-    sample = await take_sample(job, cell.till, cell.clock, keep)
+async def _take(
+    cell: CellRun,
+    part: _Part,
+    job: Job,
+    keep: Kept,
+    flight: Flight,
+    give_way: GiveWay | None,
+    *,
+    due: bool,
+) -> Sample:
+    sample = await take_sample(job, cell.till, cell.clock, keep, give_way)
+    flight.free(_freed(sample, cell.clock))
     marks = sample.marks
     if due:
         # What the rate limiter held back is told by itself, as it is of every delay.

@@ -1,24 +1,40 @@
 """The requests in flight: started, counted, taken down as they end, broken off without loss."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any
 
 from lens_gate.records.sample import Sample
 
+# Answers that may wait to be taken apart: their bytes are memory, and their money is reserved.
+_IN_LINE = 16
+
 
 class Flight:
-    """Requests of one cell. ``ring`` is called as each of them ends."""
+    """Requests of one cell. ``ring`` is called as each of them leaves the wire, and as it ends.
+
+    A request that has its answer gives way: its slot is free at once, and it takes the answer apart
+    only when its turn comes, after what could be sent in its place has left.
+    """
 
     def __init__(self, ring: Callable[[], None]) -> None:
         self._ring = ring
         self._up: set[asyncio.Task[Sample]] = set()
+        self._behind: set[asyncio.Task[Sample]] = set()
         self._down: list[asyncio.Task[Sample]] = []
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._freed: list[int] = []
 
     @property
     def size(self) -> int:
-        """How many have not ended."""
+        """How many have not left the wire."""
         return len(self._up)
+
+    @property
+    def unsettled(self) -> int:
+        """How many have not ended: what they cost may not be known yet."""
+        return len(self._up) + len(self._behind)
 
     def launch(self, request: Coroutine[Any, Any, Sample]) -> None:
         """Start one."""
@@ -26,8 +42,39 @@ class Flight:
         self._up.add(task)
         task.add_done_callback(self._ended)
 
+    def free(self, at_ns: int) -> None:
+        """The request that calls this has left the wire at this moment; the first call counts."""
+        task: asyncio.Task[Any] | None = asyncio.current_task()
+        if task in self._up:
+            self._up.remove(task)
+            self._behind.add(task)
+            self._freed.append(at_ns)
+            self._ring()
+
+    async def give_way(self, at_ns: int) -> None:
+        """Be off the wire since this moment, and go on when what comes next has been sent."""
+        self.free(at_ns)
+        turn = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
+        await turn
+
+    def freed(self) -> list[int]:
+        """When slots became free since this was last asked."""
+        freed, self._freed = self._freed, []
+        return sorted(freed)
+
+    def next_turn(self) -> None:
+        """Nothing can be sent now: let the one go on that has waited longest.
+
+        Where answers come faster than they are taken apart, more of them, so that few ever wait.
+        """
+        for _ in range(max(1, len(self._turns) - _IN_LINE)):
+            if self._turns:
+                self._turns.popleft().set_result(None)
+
     def _ended(self, task: asyncio.Task[Sample]) -> None:
         self._up.discard(task)
+        self._behind.discard(task)
         self._down.append(task)
         self._ring()
 
@@ -44,13 +91,14 @@ class Flight:
             task.result()
 
     async def break_off(self) -> tuple[list[Sample], Iterable[Exception]]:
-        """Cancel what is in flight; the samples not yet given, and what went wrong meanwhile."""
-        tasks = [*self._down, *self._up]
+        """Cancel what is on the wire; the samples not yet given, and what went wrong meanwhile."""
+        tasks = [*self._down, *self._behind, *self._up]
         for task in self._up:
             task.cancel()
+        while self._turns:
+            self.next_turn()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         self._down.clear()
-        self._up.clear()
         samples = sorted((r for r in results if isinstance(r, Sample)), key=_place)
         return samples, [r for r in results if isinstance(r, Exception)]
 

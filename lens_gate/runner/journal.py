@@ -5,8 +5,9 @@ then ``{"type": "end", ...}``. A line is written by one ``write`` of whole bytes
 only cut the last line; a reader drops it, and a journal without its end has no verdict.
 """
 
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,12 @@ def read_run(path: Path) -> Run:
         InputError: it is no journal, or of a schema that this version does not know.
     """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as lines:
+            return _parse(lines, str(path))
     except OSError as error:
         raise LensError(
             f"{path} can't be read: {error.strerror}", "name a run.jsonl that `lens-gate run` wrote"
         ) from error
-    return parse_run(data, file=str(path))
 
 
 def parse_run(data: bytes, *, file: str) -> Run:
@@ -89,11 +90,15 @@ def parse_run(data: bytes, *, file: str) -> Run:
     Raises:
         InputError: the first line is no header of a journal that this version knows.
     """
+    return _parse(io.BytesIO(data), file)
+
+
+def _parse(lines: Iterable[bytes], file: str) -> Run:
     header: RunHeader | None = None
     end: RunEnd | None = None
     samples: list[Sample] = []
     damaged = 0
-    for number, line in enumerate(data.split(b"\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         record = _parse_line(line)

@@ -50,5 +50,9 @@ class Limiter:
         self._in_flight -= 1
         if limits is not None:
             self.gauge = heard(self.gauge, now_ns / NS_A_SECOND, limits, self._in_flight)
+        self.refused(now_ns=now_ns, retry_after_s=retry_after_s)
+
+    def refused(self, *, now_ns: int, retry_after_s: float | None) -> None:
+        """The answer turned out to be a refusal that may name a wait."""
         if retry_after_s is not None:
             self.gauge = told_to_wait(self.gauge, now_ns / NS_A_SECOND, retry_after_s)

@@ -8,7 +8,7 @@ from decimal import Decimal
 from lens_gate.metrics.ledger import Refusal
 from lens_gate.metrics.pricing import reserve_for
 from lens_gate.providers.estimate import BYTES_A_TOKEN
-from lens_gate.records.exchange import ChatRequest, Failure
+from lens_gate.records.exchange import ChatRequest, Failure, RateLimits
 from lens_gate.records.policy import Prompt, Scenario
 from lens_gate.records.sample import Marks, Phase, Sample
 from lens_gate.runner.attempt import Attempt, attempt
@@ -57,10 +57,18 @@ class Clockwork:
     chance: Callable[[], float]
 
 
-async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHING) -> Sample:
+GiveWay = Callable[[int], Awaitable[None]]
+"""Told when an answer had arrived; returns when that may be taken apart."""
+
+
+async def take_sample(
+    job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHING, give_way: GiveWay | None = None
+) -> Sample:
     """Send the job, whose first reservation has been made, and answer with its sample.
 
-    ``keep`` is what later cells must still find: retries leave it to them.
+    ``keep`` is what later cells must still find: retries leave it to them. ``give_way`` is awaited
+    when the answer is there and before it is read, but not where a retry could follow: the request
+    holds its place until then.
 
     Being cancelled (a cap, a signal) does not lose it: the attempt under way is settled at its
     reservation and the sample says ``cut``.
@@ -68,9 +76,11 @@ async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHI
     amount = job.reservation()
     request = job.wire.request(job.scenario, job.prompt, job.seq)
     tries = _Tries(amount)
+    if job.wire.target.retries:
+        give_way = None
     while True:
         try:
-            last = await _held_attempt(job, request, tries, clock)
+            last = await _held_attempt(job, request, tries, clock, give_way)
         except asyncio.CancelledError:
             # What the limiter still held back never left; anything else may have been served.
             known = None if tries.on_wire else Decimal(0)
@@ -104,7 +114,7 @@ async def take_sample(job: Job, till: Till, clock: Clockwork, keep: Kept = NOTHI
 
 
 async def _held_attempt(
-    job: Job, request: ChatRequest, tries: "_Tries", clock: Clockwork
+    job: Job, request: ChatRequest, tries: "_Tries", clock: Clockwork, give_way: GiveWay | None
 ) -> Attempt:
     """One attempt, as soon as the target's rate limiter lets it go.
 
@@ -119,7 +129,15 @@ async def _held_attempt(
     if tries.count == 0 and not tries.resent:
         tries.held_s = held_s
         ready_ns = job.ready_ns + round(held_s * 1e9)
-    limits, retry_after_s = None, None
+    limits, retry_after_s, told = None, None, False
+
+    async def answered(limits: RateLimits | None, done_ns: int | None) -> None:
+        nonlocal told
+        if give_way is not None and done_ns is not None:
+            told = True
+            limiter.answered(now_ns=clock.now_ns(), limits=limits, retry_after_s=None)
+            await give_way(done_ns)
+
     try:
         last = await attempt(
             job.wire,
@@ -129,11 +147,16 @@ async def _held_attempt(
             origin_ns=clock.origin_ns,
             fresh=job.fresh,
             sharing=job.scenario.load.concurrency if job.scenario.load.pattern == "closed" else 1,
+            answered=answered,
         )
         limits = last.rate_limits
         retry_after_s = last.failure.retry_after_s if last.failure else None
     finally:
-        limiter.answered(now_ns=clock.now_ns(), limits=limits, retry_after_s=retry_after_s)
+        now_ns = clock.now_ns()
+        if told:
+            limiter.refused(now_ns=now_ns, retry_after_s=retry_after_s)
+        else:
+            limiter.answered(now_ns=now_ns, limits=limits, retry_after_s=retry_after_s)
     return last
 
 
@@ -205,4 +228,5 @@ def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False)
         settled_usd=tries.settled,
         cost_usd=tries.cost,
         server=decoded.server if decoded else None,
+        first_tokens=decoded.first_tokens if decoded else None,
     )

@@ -2,10 +2,13 @@
 
 A read that brought several events has the time of the last one. The first of them can't have come
 before the loop last looked at all its sockets and found this one empty; and where the loop slept,
-not before it was woken up.
+not before it was woken up. A busy machine lets a process wait long after that: Linux says how long
+(``schedstat``, "time spent waiting on a runqueue"), and a stamp that is older than the waking-up
+shows it everywhere.
 """
 
 import asyncio
+import os
 import selectors
 import sys
 import time
@@ -17,6 +20,9 @@ WAKE_NS: Final = 200_000
 # descriptor that was ready on top.
 _AFTER_NS: Final = 20_000
 _EACH_NS: Final = 1_000
+# A shorter sleep narrows a bound by too little to be worth asking how it ended.
+_WORTH_ASKING_NS: Final = 1_000_000
+_SCHEDSTAT: Final = "/proc/thread-self/schedstat"
 
 
 class NotingSelector(selectors.DefaultSelector):
@@ -31,6 +37,7 @@ class NotingSelector(selectors.DefaultSelector):
         super().__init__()
         self.looked_ns = self.slept_ns = self.before_ns = 0
         self._seen_ns = 0
+        self._queue = _RunQueue()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """As the platform's own."""
@@ -40,24 +47,64 @@ class NotingSelector(selectors.DefaultSelector):
         now_ns = clock()
         seen_ns = self._seen_ns
         self.before_ns = seen_ns
-        if now_ns - began_ns > WAKE_NS and (timeout is None or timeout > 0):
-            self.looked_ns, self.slept_ns = now_ns - WAKE_NS, began_ns
-        else:
-            self.looked_ns, self.slept_ns = seen_ns, 0
-        self._seen_ns = now_ns - _AFTER_NS - _EACH_NS * len(ready)
+        self.looked_ns, self.slept_ns = seen_ns, 0
+        held_ns = 0
+        if now_ns - began_ns > _WORTH_ASKING_NS and (timeout is None or timeout > 0):
+            held_ns = min(now_ns - began_ns, self._queue.held_ns())
+            woke_ns = now_ns - WAKE_NS - held_ns
+            # Else it may have had data at once, and have waited for its core.
+            if woke_ns > began_ns:
+                self.looked_ns, self.slept_ns = woke_ns, began_ns
+        self._seen_ns = now_ns - _AFTER_NS - _EACH_NS * len(ready) - held_ns
         return ready
 
     def since(self, at_ns: int) -> int:
         """The earliest moment at which data stamped ``at_ns``, read in this round, can have come.
 
-        Where the loop slept, the allowance for waking up stands before the stamp as well: on a
-        busy machine the process may have been woken up long before it ran.
+        Data from before the waking-up show that it took longer than it may: then all that is known
+        is that there were none when the loop fell asleep.
         """
         if not self.slept_ns:
             return min(self.looked_ns, at_ns)
         if at_ns < self.slept_ns:
             return min(self.before_ns, at_ns)
-        return max(self.slept_ns, min(self.looked_ns, at_ns - WAKE_NS))
+        return self.looked_ns if at_ns >= self.looked_ns else self.slept_ns
+
+    def close(self) -> None:
+        """As the platform's own."""
+        self._queue.close()
+        super().close()
+
+
+class _RunQueue:
+    """How long this thread was held up: ready to run, while others had the cores."""
+
+    def __init__(self) -> None:
+        self._file: int | None = None
+        self._known = True
+        self._total_ns = 0
+
+    def held_ns(self) -> int:
+        """Nanoseconds since this was last asked; 0 where the system does not tell."""
+        if not self._known:
+            return 0
+        try:
+            if self._file is None:
+                # Not earlier: the loop may be made by another thread than the one that runs it.
+                self._file = os.open(_SCHEDSTAT, os.O_RDONLY)
+            total_ns = int(os.pread(self._file, 100, 0).split()[1])
+        except (OSError, AttributeError, ValueError, IndexError):
+            self._known = False
+            return 0
+        held_ns, self._total_ns = total_ns - self._total_ns, total_ns
+        return held_ns
+
+    def close(self) -> None:
+        """Read no more."""
+        self._known = False
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
 
 
 class MeasuringLoop(asyncio.SelectorEventLoop):

@@ -1,6 +1,7 @@
 """What a foreign exception means, in plain words."""
 
 import errno
+import re
 import ssl
 from typing import Final
 
@@ -9,8 +10,10 @@ from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 
 from lens_gate.transport.tape import Ended
 
-# Longer explanations are cut: a parser quotes the bytes that it fails on.
 _LONGEST: Final = 240
+# A parser quotes the bytes that it fails on: a key among them may be cut by the quote, or lie in
+# two of them, and would then be known to nobody who takes keys out.
+_QUOTED: Final = re.compile(r"[\s:(]*\bb?['\"].*|[\s:(]+['\"].*", re.DOTALL)
 _OURS: Final = {
     errno.EMFILE: "too many open files: raise the limit (`ulimit -n`) or lower the concurrency",
     errno.ENFILE: "too many open files on this machine",
@@ -41,7 +44,7 @@ def _while_it_lasted(exc: BaseException, cause: object) -> tuple[Ended, str]:
     if isinstance(exc, aiohttp.ServerDisconnectedError):
         return "connection", "the server closed the connection before it answered"
     if isinstance(exc, aiohttp.ClientPayloadError):
-        return "truncated", f"the body is not complete: {_line(str(exc))}"
+        return "truncated", f"the body is not complete: {_unquoted(str(exc))}"
     if isinstance(exc, aiohttp.InvalidURL):
         return "client", "the URL is not valid"
     if isinstance(exc, ssl.SSLError):
@@ -102,12 +105,17 @@ def _bad_http(
         cause.__cause__, HttpProcessingError
     ):
         cause = cause.__cause__
-    words = _line(exc.message) or "no valid HTTP"
+    words = _unquoted(exc.message) or "no valid HTTP"
     if isinstance(cause, LineTooLong) or "Too many headers" in exc.message:
         return "too_large", f"the head of the response is too large: {words}"
-    if any(record in words for record in _TLS_RECORDS):
+    if any(record in exc.message for record in _TLS_RECORDS):
         return "malformed", "the server speaks TLS there: use https://"
     return "malformed", f"the response is not valid HTTP: {words}"
+
+
+def _unquoted(text: str) -> str:
+    """What a parser says, without the bytes that it says it of."""
+    return _line(_QUOTED.sub("", text))
 
 
 def _line(text: str) -> str:

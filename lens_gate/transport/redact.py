@@ -17,9 +17,10 @@ _SHORTEST = 4
 # What follows the word is a key whoever's it is, unless it is plainly a word of a sentence.
 _BEARER = re.compile(r"\b(bearer\s+)(?=[^\s\"',;]*\d)[^\s\"',;]{8,}", re.IGNORECASE)
 _SCHEMES = ("bearer ", "basic ", "token ")
-# Where none of these stands, no single character is escaped by its number.
-_NUMBERED = re.compile(r"\\u00|\\x|%[2-7]|&#", re.IGNORECASE)
-_NUMBERED_RAW = re.compile(_NUMBERED.pattern.encode(), re.IGNORECASE)
+# Where none of these stands, no single character is escaped by its number. Every body is searched
+# for them, and three patterns that each begin with one character take a fifth of the time of one.
+_NUMBERED: Final = tuple(map(re.compile, (r"\\(?:[uU]00|[xX])", r"%[2-7]", r"&\#")))
+_NUMBERED_RAW: Final = tuple(re.compile(pattern.pattern.encode()) for pattern in _NUMBERED)
 
 
 class Redactor:
@@ -58,7 +59,7 @@ class Redactor:
         for form in self._forms:
             if form in text:
                 text = text.replace(form, REPLACEMENT)
-        if _NUMBERED.search(text):
+        if self._numbered and any(pattern.search(text) for pattern in _NUMBERED):
             for numbered in self._numbered:
                 text = numbered.sub(REPLACEMENT, text)
         return _BEARER.sub(rf"\g<1>{REPLACEMENT}", text)
@@ -68,7 +69,7 @@ class Redactor:
         for form in self._raw_forms:
             if form in data:
                 data = data.replace(form, b"*" * len(form))
-        if _NUMBERED_RAW.search(data):
+        if self._numbered_raw and any(pattern.search(data) for pattern in _NUMBERED_RAW):
             for numbered in self._numbered_raw:
                 data = numbered.sub(lambda match: b"*" * len(match[0]), data)
         return data

@@ -27,6 +27,9 @@ def chat_chunks():
             "content": st.none() | text | st.lists(part, max_size=2),
             "refusal": st.none() | text,
             "reasoning": st.none() | text,
+            "reasoning_content": st.none() | text,
+            "audio": st.none() | st.dictionaries(st.sampled_from(["data", "transcript"]), text),
+            "function_call": st.none() | st.dictionaries(st.just("arguments"), text),
             "reasoning_details": st.lists(st.fixed_dictionaries({"text": text}), max_size=1),
             "tool_calls": st.lists(
                 st.fixed_dictionaries({"function": st.fixed_dictionaries({"name": text})}),
@@ -58,7 +61,10 @@ def chat_chunks():
             "service_tier": st.sampled_from([None, "flex"]),
             "choices": st.lists(choice, max_size=2),
             "usage": usage,
-            "x_groq": st.fixed_dictionaries({"usage": usage}),
+            "x_groq": st.fixed_dictionaries({"usage": usage}, optional={"error": st.just("e")}),
+            "timings": st.fixed_dictionaries({"predicted_n": number, "prompt_ms": number}),
+            "metrics": st.fixed_dictionaries({"queue_time_ms": number}),
+            "stats": st.fixed_dictionaries({"generation_time": number}),
             "error": st.sampled_from([None, "", "text", {"message": "m", "code": 503}]),
         },
     )
@@ -269,3 +275,72 @@ def test_a_decoder_that_parses_each_read_by_itself_would_not_have_passed(name):
     assert naive(byte_by_byte) == 0
     check_any_cuts(name, body, [5, 50])
     assert decode(name, body, range(1, len(body))).events == 3
+
+
+def long_way(chunk):
+    """The same chunk with fields that say nothing, but for which nothing of it may be skipped."""
+    choices = [
+        {**choice, "delta": {"reasoning_details": [0], "audio": {"novelty": 1}, **choice["delta"]}}
+        if "delta" in choice
+        else choice
+        for choice in chunk.get("choices", ())
+    ]
+    return {
+        "stats": {"novelty": 1},
+        "timings": {"novelty": 1},
+        **chunk,
+        **({"choices": choices} if choices else {}),
+    }
+
+
+def says_the_same(chunks) -> None:
+    short, long = (PROVIDERS["openai"].decoder(HEAD) for _ in range(2))
+    for chunk in chunks:
+        read, expected = (
+            decoder.feed(f"data: {json.dumps(value)}\n\n".encode())
+            for decoder, value in ((short, chunk), (long, long_way(chunk)))
+        )
+        assert repr(read) == repr(expected)
+
+
+@given(chunks=st.lists(chat_chunks(), max_size=4))
+def test_a_chunk_of_which_little_is_read_says_what_all_of_it_says(chunks):
+    """Nearly all chunks hold a piece of text alone, so a reader looks for more only if told to."""
+    says_the_same(chunks)
+
+
+@pytest.mark.parametrize("content", ["", "a", None])
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"reasoning": "r"},
+        {"reasoning_content": "r"},
+        {"reasoning_details": [{"text": "r"}]},
+        {"refusal": "no"},
+        {"audio": {"transcript": "la"}},
+        {"audio": {"data": "bGE="}},
+        {"tool_calls": [{"function": {"name": "f"}}]},
+        {"function_call": {"arguments": "{"}},
+        {"role": "assistant", "novelty": "x"},
+    ],
+)
+def test_what_stands_beside_a_text_is_read_too(beside, content):
+    says_the_same([{"choices": [{"delta": {"content": content, **beside}}]}])
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"error": {"message": "m"}},
+        {"x_groq": {"error": "m"}},
+        {"x_groq": {"usage": {"prompt_tokens": 1}}},
+        {"usage": {"prompt_tokens": 1}},
+        {"timings": {"predicted_n": 1}},
+        {"metrics": {"queue_time_ms": 1}},
+        {"stats": {"generation_time": 1}},
+    ],
+)
+def test_what_stands_beside_the_choices_is_read_too(beside):
+    says_the_same([{"choices": [{"delta": {"content": "a"}}], **beside}])
+    [said] = PROVIDERS["openai"].decoder(HEAD).feed(f"data: {json.dumps(beside)}\n\n".encode())
+    assert said.kind in ("error", "usage", "meta")

@@ -9,6 +9,7 @@ import json
 import os
 import select
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import trustme
 
 LENS_GATE = Path(sys.executable).with_name("lens-gate")
 _FOREIGN = ("GIT_", "GITHUB_", "GITLAB_", "CI", "LENS_GATE_", "OPENAI_", "ANTHROPIC_", "FORCE_COL")
@@ -246,7 +248,7 @@ def measured():
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer: an HTTP error, or a stream of pieces of text, each after a pause."""
+    """One answer: ``error`` as the whole body, or a stream of pieces of text, after pauses."""
 
     status: int = 200
     error: str = ""
@@ -313,12 +315,12 @@ class _Handler(BaseHTTPRequestHandler):
             headers = {name.lower(): value for name, value in self.headers.items()}
             served = Served(number, body, headers, reply)
             self.server.served.append(served)
-        if reply.status != 200:
-            self._refuse(reply)
+        if reply.status != 200 or reply.error:
+            self._in_one_piece(reply)
         else:
             self._stream(reply, served, began)
 
-    def _refuse(self, reply: Reply) -> None:
+    def _in_one_piece(self, reply: Reply) -> None:
         body = reply.error.encode("utf-8", "surrogatepass")
         self.send_response(reply.status)
         for name, value in (("Content-Type", "application/json"), *reply.headers):
@@ -395,6 +397,22 @@ def _serving(script: Callable[[int, dict], Reply] = _default_script) -> Iterable
 def serving():
     """Serves what a script says: (number from 1, request body) -> Reply."""
     return _serving
+
+
+@contextmanager
+def _encrypted() -> Iterable[tuple[Server, trustme.CA]]:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with _serving() as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        yield server, authority
+
+
+@pytest.fixture(scope="session")
+def encrypted():
+    """Serves behind TLS by an authority of its own: gives the server, and the authority."""
+    return _encrypted
 
 
 @pytest.fixture(scope="session")

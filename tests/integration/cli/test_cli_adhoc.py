@@ -36,6 +36,25 @@ def test_profile_sends_one_request_and_shows_it(lens, tmp_path) -> None:
     assert "6 out" in text
 
 
+def test_profile_shows_how_a_connection_came_about(lens, tmp_path, encrypted, serving) -> None:
+    with encrypted() as (server, authority):
+        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+        url = server.url.replace("http://127.0.0.1", "https://127.0.0.1")
+        target = f"openai-compatible:house-model@{url},price=free"
+        done = lens(tmp_path, "profile", "--target", target, SSL_CERT_FILE=str(tmp_path / "ca.pem"))
+    assert done.code == 0, done.said
+    assert done.out.startswith("house-model: answered, finish reason stop")
+    shown = [line.split()[0] for line in done.out.splitlines() if "█" in line]
+    assert shown[:3] == ["DNS", "TCP", "TLS"]
+    # No TLS is shown where there is none.
+    with serving() as server:
+        plain = f"openai-compatible:house-model@{server.url},price=free"
+        for target in (plain, FAST):
+            done = lens(tmp_path, "profile", "--target", target)
+            shown = [line.split()[0] for line in done.out.splitlines() if "█" in line]
+            assert shown[:3] == ["DNS", "TCP", "waiting"]
+
+
 def test_profile_without_a_stream_has_no_first_token(lens, tmp_path) -> None:
     done = lens(tmp_path, "profile", "--target", FAST, "--no-stream")
     assert done.code == 0, done.said

@@ -69,7 +69,7 @@ def fickle(*, kept: int = 1, promises: bool = True):
 
 
 def samples(root) -> list[dict]:
-    lines = (root / "lens-gate-out/run.jsonl").read_text().splitlines()
+    lines = (root / "lens-gate-out/adhoc/run.jsonl").read_text().splitlines()
     return [s for s in map(json.loads, lines) if s["type"] == "sample"]
 
 

@@ -6,6 +6,8 @@ import importlib.util
 import json
 import re
 import shlex
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
@@ -16,18 +18,24 @@ from ruamel.yaml import YAML
 from lens_gate import errors
 from lens_gate.cli import cli
 from lens_gate.cli.verbs import VERBS
+from lens_gate.flows.planning import protocols, unit_prices
 from lens_gate.judge import Arm, Check, decide
 from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.metrics.pricing import bill, resolve
 from lens_gate.policy import load
 from lens_gate.policy.behaviour import read_behaviour
 from lens_gate.policy.fingerprint import fingerprint
-from lens_gate.providers.table import PROVIDERS
+from lens_gate.providers.failures import http_failure
+from lens_gate.providers.table import DIALECTS, PROVIDERS
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.check import WORST_FIRST
-from lens_gate.records.exchange import Status
+from lens_gate.records.exchange import ResponseHead, ServerTimes, Status, Usage
 from lens_gate.records.report import Outcome
 from lens_gate.records.run import RunEnd, RunHeader
 from lens_gate.records.sample import Marks, Sample
+from lens_gate.sim.behaviour import behaviour_from_mapping
+from lens_gate.sim.dialects.table import BY_NAME, served
+from lens_gate.sim.dialects.table import found as found_dialect
 
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
@@ -182,9 +190,10 @@ def problem_with(line: str) -> str:
         word = arguments.pop(0)
         if not word.startswith("-"):
             taken += 1
-            if taken > len(values):
+            several = values and values[-1].nargs == -1
+            if taken > len(values) and not several:
                 return f"one argument too many: {word}"
-            choice = values[taken - 1].type
+            choice = values[min(taken, len(values)) - 1].type
             if isinstance(choice, click.Choice) and word not in choice.choices:
                 return f"{word} is none of {choice.choices}"
             continue
@@ -301,6 +310,54 @@ def test_the_quoted_reason_of_a_pass_is_what_the_judge_says():
     assert f"`{quoted}`" in text_of(DOCS / "verdict.md")
 
 
+def test_http_statuses_mean_what_the_page_says():
+    told = {words(row[0])[0]: row[1] for row in rows("measuring.md", "| Status |")}
+    numbers = {int(n): name for name, text in told.items() for n in re.findall(r"\b\d{3}\b", text)}
+    assert len(numbers) >= 15
+    for number, status in numbers.items():
+        assert http_failure(ResponseHead(status=number, headers={}), b"").status == status
+
+
+def test_what_is_tried_again_is_what_the_page_says():
+    text = text_of(DOCS / "measuring.md").split("## Retries and timeouts")[1].split("`quota`")[0]
+    told = {int(number) for number in re.findall(r"\b[45]\d\d\b", text)}
+    heads = [ResponseHead(status=status, headers={}) for status in range(400, 600)]
+    assert {head.status for head in heads if http_failure(head, b"").retryable} == told
+
+
+def test_every_kind_of_server_time_is_of_a_known_field():
+    fields = {field.name for field in dataclasses.fields(ServerTimes)} - {"source"}
+    assert set(after("measuring.md", "<!-- fields: ServerTimes -->")) == fields
+
+
+# The simulator
+
+
+def _paths(cell: str) -> list[str]:
+    """The paths of a cell; those after the first say only how they end."""
+    found: list[str] = []
+    for path in words(cell):
+        end = path.removeprefix("POST ").partition("?")[0].replace("…", "generateContent")
+        if path.startswith("POST "):
+            found.append(end)
+        else:
+            mark = end[0]
+            found.append(found[-1].rpartition(mark)[0] + end)
+    return [re.sub(r"\{\w+\}", "x", path) for path in found]
+
+
+def test_the_simulator_serves_the_dialects_at_the_paths_that_the_page_says():
+    dialects = served(behaviour_from_mapping({}))
+    told = rows("simulator.md", "| Dialect |")
+    assert {words(row[0])[0] for row in told} == set(BY_NAME) == set(DIALECTS)
+    for row in told:
+        assert len(_paths(row[2])) >= 1
+        for path in _paths(row[2]):
+            here = found_dialect(dialects, path)
+            assert here is not None, path
+            assert here[0].name == words(row[0])[0], path
+
+
 # YAML blocks
 
 _BASE = {
@@ -320,7 +377,7 @@ def loaded(data: bytes, read_file=prompts):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_yaml_block_says_what_it_is(page):
-    known = {"policy", "part", "behaviour", "workflow"}
+    known = {"policy", "part", "price", "behaviour", "workflow", "plugged"}
     assert [text for mark, kind, text in blocks(page) if kind == "yaml" and mark not in known] == []
 
 
@@ -331,16 +388,82 @@ def test_policies_load(text):
     assert all(scenario.rules for scenario in policy.scenarios.values())
 
 
-@pytest.mark.parametrize("text", marked("part"))
-def test_parts_of_policies_load(text):
+_ROWS = "".join(f"2026-11-21 08:00:{second:02},9,9\n" for second in range(20))
+_TRACES = {"traces/azure.csv": f"TIMESTAMP,ContextTokens,GeneratedTokens\n{_ROWS}".encode()}
+
+
+def whole_of(text: str) -> tuple[dict, bytes]:
+    """The part, and a policy around its very text."""
     part = YAML(typ="safe", pure=True).load(text)
-    scenario = {
-        "targets": list(part["targets"]),
-        "prompts": ["One?"],
-        "gates": [{"metric": "ttft.typ"}],
-    }
-    whole = {**_BASE, "scenarios": {"one": scenario}, **part}
-    assert set(loaded(json.dumps(whole).encode()).targets) == set(part["targets"])
+    targets = part.get("targets", {"fake": {"provider": "simulated"}})
+    scenario = {"targets": list(targets), "prompts": ["One?"], "gates": []}
+    own = {key: {**scenario, **given} for key, given in part.get("scenarios", {}).items()}
+    if not own:
+        own = {"one": {**scenario, "gates": [{"metric": "ttft.typ", "max": "9s"}]}}
+    around = {**_BASE, "targets": targets, "scenarios": own}
+    if "scenarios" in part:
+        return around, json.dumps(around).encode()
+    rest = (f"{key}: {json.dumps(value)}\n" for key, value in around.items() if key != "targets")
+    return around, "".join([text, *rest]).encode()
+
+
+@pytest.mark.parametrize("text", marked("part") + marked("price"))
+def test_parts_of_policies_load(text):
+    whole, data = whole_of(text)
+    policy = loaded(data, _TRACES.__getitem__)
+    assert set(policy.targets) == set(whole["targets"])
+    assert set(policy.scenarios) == set(whole["scenarios"])
+    assert set(unit_prices(policy, protocols(policy))) == set(whole["targets"])
+
+
+# What each example of a price bills, in US dollars, worked out by hand: the same tokens on a Friday
+# at 20:00 (UTC), at concurrency 1, for one second.
+_BILLED = {
+    "free": "0",
+    "plain": "0.2 * 0.40 + 0.1 * 0.10 + 0.01 * 1.60 + 0.0001",
+    "by-the-hour": "2.40 / 3600",
+    "by-size": "0.3 * 2.50 + 0.01 * 15",
+    "by-tier": "(0.2 * 0.25 + 0.1 * 0.025 + 0.01 * 2) * 0.5",
+    "by-region": "(0.3 * 1 + 0.01 * 5) * 1.1",
+    "by-time": "0.3 * 0.14 + 0.01 * 0.14",
+    "by-model": "0.3 * 0.10 + 0.01 * 0.40",
+    "negotiated": "(0.3 * 1.80 + 0.01 * 5.40) * 1.08 * 0.9",
+}
+_ANSWERED = {"by-model": "small-4"}
+
+
+@pytest.mark.parametrize("text", marked("price"))
+def test_prices_bill_what_the_page_says(text):
+    policy = loaded(whole_of(text)[1])
+    friday = datetime(2026, 11, 20, 20, tzinfo=UTC)
+    usage = Usage(input_total=300_000, cache_read=100_000, output_total=10_000)
+    billed = {}
+    for key, target in policy.targets.items():
+        prices = resolve(
+            None,
+            target.model,
+            target.price,
+            simulated=False,
+            request_usd=Decimal(0),
+            at=friday,
+            region=target.region,
+        )
+        found = bill(
+            prices,
+            usage,
+            model=_ANSWERED.get(key, target.model),
+            service_tier="flex",
+            at=friday,
+            seconds=1.0,
+        )
+        billed[key] = found.usd
+    by_hand = {key: _by_hand(sum_) for key, sum_ in _BILLED.items()}
+    assert {k: round(v, 12) for k, v in billed.items()} == by_hand
+
+
+def _by_hand(sum_: str) -> Decimal:
+    exact = re.sub(r"[0-9.]+", r'Decimal("\g<0>")', sum_)
+    return round(eval(exact, {"Decimal": Decimal}), 12)  # noqa: S307  # of this file
 
 
 @pytest.mark.parametrize("text", marked("behaviour"))
@@ -365,7 +488,7 @@ def test_prompt_rows_load(text):
         "scenarios": {"one": scenario},
     }
     policy = loaded(json.dumps(whole).encode(), lambda _path: text.encode())
-    assert len(policy.scenarios["one"].prompts) == len(rows) > 1
+    assert len(policy.scenarios["one"].prompts) == len(rows) > 0
 
 
 # The fingerprint
@@ -378,7 +501,7 @@ def test_fingerprint_tables_name_what_is_compared():
     found = fingerprint(policy, scenario, target, PROVIDERS["openai"])
     assert set(after("baselines.md", "<!-- fingerprint: fixed -->")) == set(found.fixed)
     named = {name.replace("NAME", "temperature") for name in _compared()}
-    assert named - {"simulate"} == set(found.compared)
+    assert named - {"simulate", "tools"} == set(found.compared)
 
 
 def _compared() -> list[str]:

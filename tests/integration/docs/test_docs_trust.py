@@ -26,6 +26,14 @@ TRUSTED = {
             "budget": {},
         },
         "other": {"provider": "openai", "model": "gpt-4.1-mini"},
+        "own": {
+            "provider": "openai-compatible",
+            "base_url": "https://own.example/v1",
+            "model": "my-model",
+            "price": "free",
+        },
+        "cloud": {"provider": "vertex", "model": "gemini-2.5-flash", "project": "one"},
+        "azure": {"provider": "azure", "model": "m", "base_url": "https://a.example"},
         "s": {"provider": "simulated", "simulate": {}},
     },
     "scenarios": {
@@ -34,11 +42,59 @@ TRUSTED = {
             "prompts": [{"id": "one", "prompt": "One?", "variables": {"a": 1}}],
             "load": {},
             "samples": {},
-            "objectives": {"ttft": "9s"},
-            "gates": [{"metric": "ttft.p90", "id": "rule", "max": "9s"}],
+            "objectives": {"e2e": "9s"},
+            "gates": [{"metric": "e2e.p90", "id": "rule", "max": "9s"}],
         }
     },
 }
+# Keys that make no sense alone; what they are part of is tried as a whole.
+UNITS = (
+    "input",
+    "output",
+    "cache_read",
+    "cache_write",
+    "cache_write_5m",
+    "cache_write_30m",
+    "cache_write_1h",
+    "cache_write_12h",
+    "audio_input",
+    "audio_output",
+    "image_input",
+    "reasoning",
+)
+CONDITIONS = ("service_tier", "speed", "processing", "region")
+PROMPTS = (
+    "file",
+    "template",
+    "synthetic",
+    "synthetic.input_tokens",
+    "synthetic.seed",
+    "synthetic.count",
+)
+OF_OTHER_PATTERNS = (
+    "rate",
+    "size",
+    "every",
+    "from",
+    "to",
+    "over",
+    "rates",
+    "concurrencies",
+    "file",
+    "speed",
+    "max_in_flight",
+)
+MESSAGE = (
+    "role",
+    "content",
+    "tool_calls",
+    "tool_calls[].id",
+    "tool_calls[].type",
+    "tool_calls[].function",
+    "tool_calls[].function.name",
+    "tool_calls[].function.arguments",
+    "tool_call_id",
+)
 # What a head writes instead, by table and key; None: the key's parts are tried instead.
 HEADS = {
     "policy": {
@@ -55,6 +111,7 @@ HEADS = {
         "baseline.branch": "other",
         "baseline.history": 3,
         "baseline.dir": "other",
+        "plugins": ["other"],
         "allow_endpoints": [],
         "allow_endpoints[].origin": "https://other.example",
         "allow_endpoints[].api_key_env": "B",
@@ -73,32 +130,69 @@ HEADS = {
         "params": {"temperature": 1},
         "headers": {"X-Other": "1"},
         "price": "free",
-        "price.input": 2,
-        "price.output": 2,
-        "price.cache_read": 2,
-        "price.cache_write": 2,
-        "price.request": 2,
-        "price.source": "other",
         "timeouts": None,
         "timeouts.connect": "1s",
         "timeouts.first_byte": "1s",
         "timeouts.idle": "1s",
         "timeouts.total": "1s",
+        "flavor": "vllm",
+        "api_version": "2024-10-21",
+        "project": "other",
+        "credentials": "azure",
+        "rate_limit": {"requests_per_minute": 9},
+        "rate_limit.requests_per_minute": None,
+        "rate_limit.tokens_per_minute": None,
+        "tls": {"ca_file": "/other.pem"},
+        "tls.ca_file": None,
+        "tls.cert_file": None,
+        "tls.key_file": None,
         "retries": 1,
         "budget": None,
         "budget.max_usd": 0.5,
         "budget.max_requests": 500,
         "simulate": {"profile": "hosted"},
     },
+    "price": {
+        "model": "gpt-4.1-mini",
+        "model.prefix": None,
+        "model.regex": None,
+        **dict.fromkeys(UNITS, 2),
+        "request": 2,
+        "searches": 2,
+        "hour": 2,
+        "tiers": [{"above": 9, "input": 2}],
+        "tiers[].above": None,
+        "tiers[].UNIT": None,
+        "variants": [{"service_tier": "flex", "multiply": 2}],
+        **dict.fromkeys(f"variants[].{key}" for key in CONDITIONS),
+        "variants[].multiply": None,
+        "variants[].UNIT": None,
+        "valid_from": "2026-01-01",
+        "valid_to": "2099-01-01",
+        "hours": "00:00-23:59",
+        "weekdays": ["mon"],
+        "discount": "10%",
+        "currency": None,
+        "usd": None,
+        "source": "other",
+    },
     "scenario": {
         "title": "other",
         "targets": ["t", "s", "other"],
-        "prompts": ["Other?"],
+        "prompts": {"synthetic": {"input_tokens": 9}},
+        **dict.fromkeys(f"prompts.{key}" for key in PROMPTS),
         "system": "Other.",
         "max_output_tokens": 99,
-        "load": None,
+        "tools": [{"name": "other"}],
+        "cache": "bust",
+        "connection": "cold",
+        "stream": False,
+        "load": {"pattern": "poisson", "rate": 1},
         "load.pattern": None,
         "load.concurrency": 9,
+        **dict.fromkeys(f"load.{key}" for key in OF_OTHER_PATTERNS),
+        "load.duration": "9s",
+        "load.max_error_rate": "9%",
         "samples": None,
         "samples.min": 20,
         "samples.max": 99,
@@ -110,8 +204,22 @@ HEADS = {
                 "ttft ttfr ttfb e2e itl tpot chunk_gap_max queue_delay connect".split()  # noqa: SIM905  # a list of words
             )
         },
+        "objectives.ttft_scheduled": None,
+        "objectives.e2e_scheduled": None,
         "gates": None,
     },
+    "tool": dict.fromkeys(
+        [
+            "name",
+            "description",
+            "parameters",
+            "type",
+            "function",
+            "function.name",
+            "function.description",
+            "function.parameters",
+        ]  # likewise
+    ),
     "rule": {
         "id": None,
         "metric": "ttft.p50",
@@ -126,15 +234,25 @@ HEADS = {
         "id": "other",
         "prompt": "Other?",
         "messages": [{"role": "user", "content": "Other?"}],
-        "messages[].role": None,
-        "messages[].content": None,
+        **dict.fromkeys(f"messages[].{key}" for key in MESSAGE),
+        "images": ["https://x.example/other.png"],
+        "system": "Other.",
         "variables": None,
         "max_output_tokens": 9,
     },
 }
+# Keys that only some providers have.
+OTHER_TARGETS = {
+    "simulate": "s",
+    "flavor": "own",
+    "project": "cloud",
+    "api_version": "azure",
+    "credentials": "azure",
+}
 PLACES = {
     "policy": (),
     "target": ("targets", "t"),
+    "price": ("targets", "t", "price"),
     "scenario": ("scenarios", "c"),
     "rule": ("scenarios", "c", "gates", 0),
     "prompt": ("scenarios", "c", "prompts", 0),
@@ -164,8 +282,8 @@ def effects(name: str, key: str, value: object) -> set[str]:
     place = head
     for step in PLACES[name]:
         place = place[step]
-    if name == "target" and key == "simulate":
-        place = head["targets"]["s"]
+    if name == "target" and key in OTHER_TARGETS:
+        place = head["targets"][OTHER_TARGETS[key]]
     if name == "target" and key == "provider":
         place["model"] = "claude-haiku-4-5"
     if name == "prompt" and key == "messages":

@@ -243,6 +243,17 @@ def test_what_the_target_branch_names_counts_for_the_head(plug, policy, pull):
     assert protocols(sources.policy)["quick"].name == "tell"
 
 
+def test_the_policys_price_is_not_lent_to_another_model_of_a_priced_plug_in(plug, policy, pull):
+    """A table knows this plug-in's models: a head can't have the dearest one at the least price."""
+    plug(source=ROW.replace('name="tell"', 'name="tell", price_provider="openai"'))
+    trusted = policy(plugins=["tell-tale"], target=_target(model="gpt-4.1-nano"))
+    head = policy(plugins=["tell-tale"], target=_target(model="gpt-4.1"))
+    clone, environ = pull({"lens-gate.yaml": trusted}, {"lens-gate.yaml": head})
+    sources = find_sources(clone.world(**environ), None)
+    assert "targets.quick.price" in {c.path for c in sources.changes}
+    assert sources.policy.targets["quick"].price is None
+
+
 def test_a_typing_mistake_in_a_head_without_new_plug_ins_is_still_one(policy, pull):
     head = policy(target=_target(provider="opanai"))
     clone, environ = pull({"lens-gate.yaml": policy()}, {"lens-gate.yaml": head})

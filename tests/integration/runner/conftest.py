@@ -101,15 +101,22 @@ async def server(behaviour, seed=0):
 
 
 async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None, side_by_side=False):
-    """Measure a plan with an in-process server for each target; gives an ``Outcome``."""
+    """Measure a plan with an in-process server for each target; gives an ``Outcome``.
+
+    A behaviour that is a text is the base URL of a server that the test itself runs.
+    """
     interrupt = asyncio.Event()
     wires, stats, contexts = {}, {}, []
     prices = {cell.target: cell.prices for cell in plan.cells}
     for key, price in prices.items():
-        context = server(behaviours.get(key, QUICK))
-        port = await context.__aenter__()
-        contexts.append((key, port, context))
-        endpoint = Endpoint(base_url=f"http://127.0.0.1:{port}/v1", region=None, headers={})
+        behaviour = behaviours.get(key, QUICK)
+        base_url = behaviour
+        if not isinstance(behaviour, str):
+            context = server(behaviour)
+            port = await context.__aenter__()
+            contexts.append((key, port, context))
+            base_url = f"http://127.0.0.1:{port}/v1"
+        endpoint = Endpoint(base_url=base_url, region=None, headers={})
         session = open_session(endpoint.base_url, redact=Redactor([secret] if secret else []))
         wires[key] = Wire(
             target=plan.policy.targets[key],
@@ -164,6 +171,17 @@ async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None, sid
     return Outcome(run=read_run(path), raw=raw, stats=stats, plan=plan)
 
 
+async def run_plan_whole(work):
+    """The outcome; every run must have ended each task that it began."""
+    async with asyncio.timeout(120):
+        outcome = await work
+        for _ in range(3):
+            await asyncio.sleep(0)
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    assert not left, left
+    return outcome
+
+
 class Bench:
     """What tests of the runner use."""
 
@@ -178,7 +196,7 @@ class Bench:
     def run(self, plan, behaviours=None, **options):
         self.count += 1
         path = self.folder / f"run-{self.count}.jsonl"
-        return asyncio.run(run_plan(plan, behaviours or {}, path, **options))
+        return asyncio.run(run_plan_whole(run_plan(plan, behaviours or {}, path, **options)))
 
     def behave(self, **given):
         return {"one": {**QUICK, **given}}

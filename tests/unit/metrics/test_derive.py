@@ -77,6 +77,27 @@ def test_four_tokens_in_a_chunk_do_not_make_gaps_of_a_chunk_into_gaps_of_a_token
 
 
 @pytest.mark.parametrize(
+    ("first_tokens", "reasoning", "itl"),
+    [
+        (4, 0, 0.060 / 12),  # four of sixteen came with the first event
+        (9, 5, 0.060 / 7),  # five hidden ones among those that it counted
+        (None, 0, 0.060 / 15),
+        (0, 0, 0.060 / 15),  # a count that says nothing
+        (16, 0, 0.060 / 15),  # the final count, on every event
+        (20, 4, 0.060 / 11),
+    ],
+)
+def test_tokens_of_the_first_event_are_no_gap_where_the_server_counts_them(
+    sample, marks, first_tokens, reasoning, itl
+) -> None:
+    seen = marks(sent=0, first_text=20, output=(20, 40, 60, 80), done=80)
+    usage = Usage(output_total=16, reasoning=reasoning)
+    found = scalars(sample(marks=seen, usage=usage, first_tokens=first_tokens))
+    assert found["itl"] == pytest.approx(itl)
+    assert found["tpot"] == pytest.approx(0.060 / (15 - reasoning))  # all but one, as ever
+
+
+@pytest.mark.parametrize(
     ("usage", "outputs"),
     [
         (Usage(output_total=1), (10, 20)),

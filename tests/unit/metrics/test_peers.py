@@ -19,8 +19,34 @@ def test_each_peer_counts_as_its_source_does(sample, marks) -> None:
     )
     guidellm = peer_columns([chunks(sample, marks)], "guidellm")
     assert {name: found["mean"] for name, found in guidellm.items()} == pytest.approx(
-        {"TTFT": 100.0, "ITL": 80 / 19, "TPOT": 9.0, "request latency": 180.0}
+        {"TTFT": 100.0, "ITL": 80 / 19, "TPOT": 9.0, "request latency": 190.0}
     )
+
+
+def test_reasoning_is_output_to_one_and_silence_to_the_other(sample, marks) -> None:
+    """The measured numbers of the reference: vLLM tells a TPOT of 9.5 ms for a true 20 ms."""
+    moments = marks(
+        sent=0, first_reasoning=100, first_text=300, output=tuple(range(100, 481, 20)), done=480
+    )
+    thinker = sample(marks=moments, usage=Usage(input_total=9, output_total=20, reasoning=10))
+    vllm = {name: found["mean"] for name, found in peer_columns([thinker], "vllm").items()}
+    assert vllm == pytest.approx({"TTFT": 300.0, "TPOT": 180 / 19, "ITL": 20.0, "E2EL": 480.0})
+    guidellm = {name: found["mean"] for name, found in peer_columns([thinker], "guidellm").items()}
+    assert guidellm == pytest.approx(
+        {"TTFT": 100.0, "ITL": 20.0, "TPOT": 24.0, "request latency": 480.0}
+    )
+
+
+def test_without_usage_one_counts_events_as_tokens_and_the_other_has_no_tpot(sample, marks) -> None:
+    moments = marks(sent=0, first_text=100, output=(100, 120, 140), done=150)
+    guess = Usage(input_total=9, output_total=30, source="estimated")
+    for usage in (None, guess, Usage(input_total=9)):
+        silent = sample(marks=moments, usage=usage)
+        assert set(peer_columns([silent], "vllm")) == {"TTFT", "ITL", "E2EL"}
+        found = {name: by["mean"] for name, by in peer_columns([silent], "guidellm").items()}
+        assert found == pytest.approx(
+            {"TTFT": 100.0, "ITL": 20.0, "TPOT": 140 / 3, "request latency": 150.0}
+        )
 
 
 def test_quantiles_are_those_of_all_requests(sample, marks) -> None:
@@ -42,5 +68,8 @@ def test_one_token_has_no_time_between_tokens(sample, marks) -> None:
         usage=Usage(input_total=1, output_total=1),
     )
     assert set(peer_columns([one], "vllm")) == {"TTFT", "E2EL"}
-    bare = sample(marks=marks(sent=0, first_text=10, output=(10, 20), done=21), usage=None)
-    assert set(peer_columns([bare], "guidellm")) == {"TTFT", "request latency"}
+    assert set(peer_columns([one], "guidellm")) == {"TTFT", "TPOT", "request latency"}
+    none = sample(
+        marks=marks(sent=0, first_text=10, output=(10,), done=11), usage=Usage(output_total=0)
+    )
+    assert set(peer_columns([none], "guidellm")) == {"TTFT", "request latency"}

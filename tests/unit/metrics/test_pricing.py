@@ -405,5 +405,6 @@ def test_searches_without_a_price_are_told_and_not_guessed() -> None:
     plain = replace(usage, charges={})
     prices = table("groq", "llama-3.3-70b-versatile")
     found = bill(prices, usage, model=None, service_tier=None, at=AT)
-    assert found.usd == bill(prices, plain, model=None, service_tier=None, at=AT).usd
-    assert "web searches are billed apart" in found.note
+    assert found.usd is None
+    assert found.check_usd == bill(prices, plain, model=None, service_tier=None, at=AT).usd
+    assert found.note.endswith("at a price that is not known: web_search")

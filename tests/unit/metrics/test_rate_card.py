@@ -8,7 +8,7 @@ import pytest
 
 from lens_gate.metrics.price_table import PriceUnknown
 from lens_gate.metrics.pricing import bill, expected, reserve_for, resolve
-from lens_gate.metrics.rate_card import FREE
+from lens_gate.metrics.rate_card import FREE, applying
 from lens_gate.records.codec import from_json, to_json
 from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import UnitPrices
@@ -249,3 +249,9 @@ def test_the_source_says_what_more_there_is() -> None:
         "policy (contract of May): $2 in, $8 out, $1 cache read for 1M tokens; "
         "more by size or service tier"
     )
+
+
+def test_a_name_that_is_none_is_not_held_against_a_regular_expression():
+    card = PriceOverride(entries=(entry(prices={}, model=".*", match="regex"),))
+    assert list(applying(card, "m" * 300, SATURDAY))
+    assert not list(applying(card, "m" * 301, SATURDAY))

@@ -126,6 +126,9 @@ def test_every_form_is_read_to_the_last_digit(load_text, small) -> None:
         ("  {input: 1, output: 2, currency: EUR}\n", (9, 7), "currency and usd belong together"),
         ("  {input: 1, output: 2, usd: 2}\n", (9, 7), "currency and usd belong together"),
         ("  {input: 1, output: 2, model: {regex: '('}}\n", (9, 36), "no regular expression"),
+        ("  {input: 1, output: 2, model: {regex: '(a+)+'}}\n", (9, 36), "may take forever"),
+        ("  {input: 1, output: 2, model: {regex: '(a|a){9}'}}\n", (9, 36), "may take forever"),
+        ("  {input: 1, output: 2, model: {regex: '.*a.*b.*c.*'}}\n", (9, 36), "may take forever"),
         ("  {input: 1, output: 2, model: {prefix: a, regex: b}}\n", (9, 36), ""),
         ("  []\n", (9, 7), ""),
     ],
@@ -135,3 +138,12 @@ def test_nonsense_is_told_with_its_place(problems_of, small, yaml, where, messag
     found = [p for p in problems if (p.line, p.column) == where]
     assert found, [(p.line, p.column, p.message) for p in problems]
     assert message in found[0].message
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"gpt-4[.]1.*", r"(a|b)?c+", r"o[0-9*+{]{1,3}-.*", r"\(x\)+", r"[]*+)]*[^]+]+"]
+)
+def test_a_regular_expression_that_ends_soon_is_taken(load_text, small, pattern) -> None:
+    yaml = f"  {{input: 1, output: 2, model: {{regex: '{pattern}'}}}}\n"
+    (entry,) = load_text(with_price(small, yaml)).targets["mini"].price.entries
+    assert (entry.match, entry.model) == ("regex", pattern)

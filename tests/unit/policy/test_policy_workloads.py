@@ -58,6 +58,7 @@ def test_a_csv_begins_with_a_mark_and_ends_without_a_line(prompts_of):
         ("prompt,a\nx\n", 2, "the row has 1 cells, and the first line names 2", "double quotes"),
         ('prompt\n"x\ny\n', 2, "not CSV: unexpected end of data", "double quotes"),
         ('prompt\nx\n"a"b\n', 3, "not CSV", "double quotes"),
+        (f"{','.join(map(str, range(1001)))}\nx\n", 1, "names more than 1000 columns", ""),
         ("prompt,prompt\nx,y\n", 1, "two columns are called 'prompt'", "the first line"),
         ("prompt,\nx,y\n", 1, "a column has no name", "the first line"),
         ("city\nOslo\n", 2, "the row has neither prompt nor messages", "give one"),

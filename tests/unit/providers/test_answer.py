@@ -91,6 +91,32 @@ def test_events_that_share_a_read_share_its_time_and_are_counted_as_merged():
     assert decoded.merged == 3
 
 
+def gemini_chunk(visible: int, thoughts: int, **part) -> bytes:
+    usage = {"promptTokenCount": 9, "candidatesTokenCount": visible, "thoughtsTokenCount": thoughts}
+    value = {"candidates": [{"content": {"parts": [part]}}], "usageMetadata": usage}
+    return f"data: {json.dumps(value)}\n\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("provider", "pieces", "first_tokens"),
+    [
+        ("openai", [TEXT, TEXT, USAGE], None),
+        ("openai", [chunk(role="assistant", usage={"completion_tokens": 1}), TEXT, USAGE], None),
+        ("openai", [chunk(content="abcd", usage={"completion_tokens": 4}), TEXT, USAGE], 4),
+        ("openai", [TEXT, chunk(content="abcd", usage={"completion_tokens": 8})], None),
+        (
+            "openai",
+            [b"".join(chunk(content="ab", usage={"completion_tokens": n}) for n in (3, 6, 9))],
+            3,
+        ),
+        ("gemini", [gemini_chunk(14, 742, text="ab"), gemini_chunk(37, 742, text="cd")], 756),
+        ("gemini", [gemini_chunk(0, 7, text=""), gemini_chunk(5, 7, text="cd")], 12),
+    ],
+)
+def test_what_the_event_of_the_first_output_counted(provider, pieces, first_tokens):
+    assert take(*pieces, provider=PROVIDERS[provider]).first_tokens == first_tokens
+
+
 def test_an_event_over_many_reads_has_the_time_of_the_last():
     pieces = [TEXT[i : i + 1] for i in range(len(TEXT))]
     decoded = take(*pieces, FINISH)

@@ -325,7 +325,7 @@ def test_a_whole_message():
         (END, StreamEvent(kind="end")),
     ],
 )
-def test_one_event(event, expected):
+def test_traps_14_15_19_one_event(event, expected):
     assert decode(sse(event)) == [expected]
 
 
@@ -336,7 +336,7 @@ def test_the_type_in_the_data_is_trusted_and_the_name_stands_in_for_it():
     assert kinds(b'data: {"type":"message_stop"}\n\n') == ["end"]
 
 
-def test_later_counts_overwrite_and_are_never_added():
+def test_trap_16_later_counts_overwrite_and_are_never_added():
     assert last_usage(
         start(input_tokens=10, output_tokens=1),
         stop(None, output_tokens=5),
@@ -349,6 +349,12 @@ def test_input_counts_of_the_end_supersede_those_of_the_start():
         start(input_tokens=100, cache_read_input_tokens=55096, output_tokens=7),
         stop(input_tokens=181, cache_read_input_tokens=0, output_tokens=8),
     ) == Usage(input_total=181, output_total=8, cache_read=0)
+
+
+def test_trap_27_the_model_is_the_one_that_the_response_names():
+    named = [e.model for e in decode(sse(start(input_tokens=1), stop(), END)) if e.model]
+    assert named == ["claude-x"]
+    assert json.loads(encode(model="claude-latest").body)["model"] == "claude-latest"
 
 
 def test_before_the_end_the_output_count_is_a_placeholder():
@@ -382,7 +388,7 @@ def test_a_delta_without_usage_repeats_what_is_known():
         ),
     ],
 )
-def test_cache_writes_by_lifetime(usage, written):
+def test_trap_17_cache_writes_by_lifetime(usage, written):
     assert last_usage(stop(output_tokens=1, **usage)).cache_write == written
 
 
@@ -392,7 +398,7 @@ def test_counts_without_input_make_no_total():
     )
 
 
-def test_the_fast_mode_is_told_as_a_tier():
+def test_trap_28_the_fast_mode_is_told_as_a_tier():
     fast = decode(sse(start(service_tier="standard"), stop(service_tier="standard", speed="fast")))
     assert [e.service_tier for e in fast if e.kind == "meta"] == ["standard", "fast"]
     plain = decode(sse(start(service_tier="priority", speed="standard")))
@@ -420,14 +426,14 @@ def test_the_fast_mode_is_told_as_a_tier():
         (b'data: {"error":"a proxy"}\n\n', ("server_error", None, "a proxy", False)),
     ],
 )
-def test_errors_inside_the_stream_end_it(body, expected):
+def test_trap_5_errors_inside_the_stream_end_it(body, expected):
     events = decode(body + sse(delta(type="text_delta", text="late")))
     failure = events[-1].failure
     assert (failure.status, failure.code, failure.detail, failure.retryable) == expected
     assert len(events) == 1
 
 
-def test_nothing_counts_after_message_stop():
+def test_trap_20_nothing_counts_after_message_stop():
     assert kinds(sse(END, delta(type="text_delta", text="late"))) == ["end"]
 
 

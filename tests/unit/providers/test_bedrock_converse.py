@@ -394,7 +394,13 @@ def test_an_unmodelled_error_stands_in_the_headers(frame):
     assert (event.failure.code, event.failure.detail) == ("InternalFailure", "oops")
 
 
-def test_a_broken_stream_is_malformed_and_a_cut_one_truncated(frame):
+def test_trap_20_nothing_counts_after_the_last_word(frame):
+    usage = frame("metadata", {"usage": {"inputTokens": 1, "outputTokens": 1}})
+    late = frame("contentBlockDelta", {"delta": {"text": "late"}})
+    assert [e.kind for e in decode(usage + late)] == ["usage", "end"]
+
+
+def test_traps_1_and_21_a_broken_stream_is_malformed_and_a_cut_one_truncated(frame):
     good = frame("contentBlockDelta", {"delta": {"text": "x"}})
     assert judged(good[:-1] + b"\0")[1].status == "malformed"
     assert judged(good + good[:-1])[1].status == "truncated"
@@ -467,8 +473,8 @@ def test_an_answer_in_one_piece():
             "metrics": {"latencyMs": 1000},
         }
     )
-    assert [e.kind for e in events] == ["reasoning", "text", "tool", "meta", "usage", "finish"]
-    assert events[3].server.total_s == 1.0
+    assert [e.kind for e in events] == ["reasoning", "text", "tool", "finish", "meta", "usage"]
+    assert events[4].server.total_s == 1.0
     filtered = in_one_piece({"output": {}, "stopReason": "content_filtered", "usage": {}})
     assert [e.kind for e in filtered] == ["finish", "error"]
 

@@ -231,6 +231,18 @@ def test_tools_images_and_turns_of_tool_use():
     ]
 
 
+@pytest.mark.parametrize(
+    ("model", "signed"),
+    [("gemini-3-flash-preview", True), ("gemini-3.8-pro", True), ("gemini-2.5-pro", False)],
+)
+def test_calls_that_the_model_did_not_make_itself_say_so(model, signed):
+    calls = tuple(ToolCall(id=f"t{i}", name="f", arguments="{}") for i in range(2))
+    turn = Message(role="assistant", content="", tool_calls=calls)
+    first, second = json.loads(encode(model=model, messages=(turn,)).body)["contents"][0]["parts"]
+    word = "skip_thought_signature_validator" if signed else None
+    assert (first.get("thoughtSignature"), "thoughtSignature" in second) == (word, False)
+
+
 def test_no_parameter_takes_the_place_of_a_field_of_the_protocol():
     hostile = dict.fromkeys(gemini.RESERVED, 999)
     assert encode(params=hostile).body == encode().body

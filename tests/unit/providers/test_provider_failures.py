@@ -5,15 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lens_gate.providers import anthropic, openai_chat
-from lens_gate.providers.answer import judge_exchange
 from lens_gate.providers.failures import (
     clean,
     http_failure,
     refused_end,
     stream_failure,
-    timeout_code,
 )
-from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.exchange import ResponseHead
 
 
@@ -479,35 +476,3 @@ JSON = st.recursive(
 def test_no_json_makes_it_raise(value):
     assert http_failure(head(400), json.dumps(value).encode()).detail
     assert stream_failure(value, 200).detail
-
-
-@pytest.mark.parametrize(
-    ("detail", "code"),
-    [
-        ("no connection (DNS, TCP and TLS together) within 10 s", "connect"),
-        ("no byte of a response within 120 s", "first_byte"),
-        ("the stream was silent within 120 s", "between_chunks"),
-        ("the response was not complete within 300 s", "total"),
-        ("a timeout ended the request", None),
-        ("", None),
-    ],
-)
-def test_four_timeouts_are_told_apart(detail, code):
-    assert timeout_code(detail) == code
-
-
-def test_a_timeout_s_failure_names_the_limit():
-    """The plausible wrong taxonomy: one word for all four."""
-    words = {
-        "no connection (DNS, TCP and TLS together) within 10 s": "connect",
-        "no byte of a response within 120 s": "first_byte",
-        "the stream was silent within 120 s": "between_chunks",
-    }
-    for detail, code in words.items():
-        for answered in (None, head(200)):
-            failure = judge_exchange(
-                PROVIDERS["openai"], answered, b"", None, ended="timeout", detail=detail
-            )
-            assert (failure.status, failure.code, failure.detail) == ("timeout", code, detail)
-    lost = judge_exchange(PROVIDERS["openai"], None, b"", None, ended="connection", detail="gone")
-    assert (lost.status, lost.code) == ("connection", None)

@@ -1,6 +1,7 @@
 import pytest
 
 from lens_gate.providers.rate_limits import read
+from lens_gate.providers.table import wire
 from lens_gate.records.exchange import RateLimit, RateLimits, ResponseHead
 
 DATE = {"date": "Thu, 21 Aug 2025 12:40:00 GMT"}
@@ -39,11 +40,15 @@ def test_groq_counts_requests_by_the_day():
         "x-ratelimit-limit-tokens": "18000",
         "x-ratelimit-reset-tokens": "7.66s",
     }
-    groq = limits(headers | {"x-groq-region": "us-east-1"})
+    row = wire("openai-compatible", None, "groq")
+    groq = row.rate_limits(ResponseHead(status=200, headers=headers))
     assert groq.requests == RateLimit(limit=14400, reset_s=pytest.approx(179.56), window_s=86400)
     assert groq.tokens == RateLimit(limit=18000, reset_s=7.66, window_s=60)
     # The plausible wrong reading: 14,400 a minute.
     assert limits(headers).requests.window_s == 60
+    for nothing in ({}, {"x-ratelimit-limit-tokens": "1"}):
+        head = ResponseHead(status=200, headers=nothing)
+        assert row.rate_limits(head) == limits(nothing)
 
 
 def test_azure_states_what_remains_alone():

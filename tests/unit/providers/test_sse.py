@@ -1,5 +1,6 @@
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -183,3 +184,45 @@ def test_frames_do_not_depend_on_where_the_bytes_are_cut(lines, cuts):
 def test_hostile_bytes_never_raise_and_never_depend_on_cuts(body, cuts, limit):
     inside = [cut for cut in cuts if cut <= len(body)]
     assert split(body, inside, limit=limit) == split(body, limit=limit)
+
+
+@pytest.mark.parametrize(
+    ("read", "frames"),
+    [
+        (b"data: \n\n", []),
+        (b"data:\n\n", []),
+        (b"event: a\ndata: \n\n", []),
+        (b"data: 1\r2\n\n", [event(b"1")]),
+        (b"data: 1\n\n", [event(b"1")]),
+        (b"data:  1\n\n", [event(b" 1")]),
+        (b"event:a\ndata:1\n\n", [event(b"1", "a")]),
+        (b"event: \xff\ndata: 1\n\n", [event(b"1", "\ufffd")]),
+    ],
+)
+def test_a_whole_event_in_one_read(read, frames):
+    splitter = Splitter(sniff=False)
+    assert splitter.feed(read) == frames
+    assert splitter.at_boundary
+
+
+EVENTS = st.builds(
+    lambda name, field, data, end, blank: name + field + data + end + blank,
+    st.sampled_from([b"", b"event: a\n", b"event:a\r\n", b"event:\n", b"event\n", b"\n", b": c\n"]),
+    st.sampled_from([b"data: ", b"data:", b"data:  ", b"data", b"id: ", b" data: "]),
+    st.sampled_from(
+        [b"", b"{}", b"1\r", b"1\n", b"\r1", b"a\ndata: b", b"\xff\x85\x0b", b"1" * 20]
+    ),
+    st.sampled_from([b"\n", b"\n", b"\r\n", b"\r", b""]),
+    st.sampled_from([b"\n", b"\n", b"\r\n", b"\r", b"", b"\n\n"]),
+)
+
+
+@given(reads=st.lists(EVENTS, max_size=6), limit=st.integers(1, 60))
+def test_an_event_in_a_read_of_its_own_says_what_it_says_byte_by_byte(reads, limit):
+    """Such reads are taken apart in another way; it must not be another result."""
+    at_once, slowly = Splitter(limit=limit, sniff=False), Splitter(limit=limit, sniff=False)
+    for read in reads:
+        frames = [frame for n in range(len(read)) for frame in slowly.feed(read[n : n + 1])]
+        assert at_once.feed(read) == frames
+        assert at_once.at_boundary == slowly.at_boundary
+    assert at_once.close() == slowly.close()

@@ -62,13 +62,18 @@ def sample(**given) -> Sample:
     return Sample(**{**whole, **given})
 
 
-def shown(one: Sample, width: int = 80) -> list[str]:
-    return waterfall(one, width=width, price="$1 in, $4 out").splitlines()
+def shown(one: Sample, width: int = 80, *, tls: bool = True) -> list[str]:
+    return waterfall(one, width=width, price="$1 in, $4 out", tls=tls).splitlines()
+
+
+def bars_of(lines: list[str]) -> dict[str, str]:
+    bars = {line[:15].strip(): line[15:] for line in lines if "█" in line[15:]}
+    bars.pop("", None)  # the gaps
+    return bars
 
 
 def test_the_stretches_follow_each_other_with_their_times() -> None:
-    bars = {line[:15].strip(): line[15:] for line in shown(sample()) if "█" in line[15:]}
-    del bars[""]  # the gaps
+    bars = bars_of(shown(sample()))
     times = {name: rest[:11].strip() for name, rest in bars.items()}
     assert times == {
         "DNS": "10 ms",
@@ -85,6 +90,15 @@ def test_the_stretches_follow_each_other_with_their_times() -> None:
     assert starts == sorted(starts)
     lengths = {name: rest.count("█") for name, rest in bars.items()}
     assert lengths["server to head"] in range(2 * lengths["stream"], 3 * lengths["stream"] + 1)
+
+
+def test_a_plain_connection_has_no_tls_and_loses_no_time() -> None:
+    bars = bars_of(shown(sample(), tls=False))
+    assert "TLS" not in bars
+    assert bars["waiting to send"].split()[:2] == ["41", "ms"]
+    # Where nothing is known of the connection the waiting began when the request was ready.
+    reused = ms(ready=5, sent=9, headers=20, done=30, reused=True)
+    assert bars_of(shown(sample(marks=reused), tls=False))["waiting to send"].split()[0] == "4"
 
 
 @pytest.mark.parametrize("width", [20, 80, 200])
@@ -104,12 +118,12 @@ def test_the_facts_beneath_are_those_of_the_request() -> None:
         total_s=0.5,
     )
     text = "\n".join(shown(sample(server=server)))
-    assert text.startswith("mini (gpt-x): ok, stop")
+    assert text.startswith("mini (gpt-x): answered, finish reason stop")
     assert "TTFT            300 ms" in text
     assert "TTFR            200 ms" in text
     assert "E2E             350 ms" in text
-    assert "3 gaps, 20 ms in the middle, 100 ms at most" in text
-    assert "20 in, 8 of them from the cache, 4 out, 1 of them reasoning" in text
+    assert "gaps            3, median 20 ms, longest 100 ms" in text
+    assert "20 in (8 from the cache), 4 out (1 of reasoning)" in text
     assert (
         "1 ms until its head, 2 ms in its queue, 3 s loading the model, 4 ms reading the prompt, "
         "100 ms until its first token, 200 ms generating, 500 ms in all (timings)"
@@ -141,7 +155,7 @@ def test_what_is_estimated_and_what_came_together_is_said() -> None:
     usage = Usage(input_total=5, output_total=3, source="estimated")
     text = "\n".join(shown(sample(usage=usage, marks=ms(**{**WHOLE, "merged": 2}))))
     assert "5 in, 3 out (estimated)" in text
-    assert "2 arrived together with another" in text
+    assert "2 came together with another" in text
 
 
 def test_a_tool_call_is_visible_output_and_long_answers_fit_a_line() -> None:
@@ -151,3 +165,10 @@ def test_a_tool_call_is_visible_output_and_long_answers_fit_a_line() -> None:
     assert any(line.startswith("TTFT            100 ms") for line in text)
     sparks = next(line.strip() for line in text if set(line.strip()) == {"▄"})
     assert 0 < len(sparks) <= 60
+
+
+def test_nothing_is_said_of_what_there_was_none_of() -> None:
+    usage = Usage(input_total=20, output_total=None, reasoning=0, cache_read=0)
+    text = "\n".join(shown(sample(usage=usage, model="mini", finish_reason=None)))
+    assert text.startswith("mini: answered\n")
+    assert "tokens          20 in\n" in text

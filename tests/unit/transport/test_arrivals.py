@@ -35,7 +35,22 @@ class Play:
             return self.ready
 
         monkeypatch.setattr(selectors.DefaultSelector, "select", select)
+        monkeypatch.setattr(
+            "lens_gate.transport.arrivals.os",
+            SimpleNamespace(
+                O_RDONLY=0, open=lambda *_: 7, pread=self.schedstat, close=lambda _file: None
+            ),
+        )
+        self.held = self.total = self.asked = 0
+        self.told: object = "what it is"
         self.noting = NotingSelector()
+
+    def schedstat(self, *_place):
+        self.asked += 1
+        self.total += self.held
+        if self.told is None:
+            raise OSError("nothing there")
+        return b"1234 %d 5\n" % self.total if self.told == "what it is" else self.told
 
     def round(self, *, gap=0, takes=0, ready=1, timeout=None):
         self.now += gap
@@ -64,8 +79,42 @@ def test_where_the_loop_slept_data_came_when_it_woke_up(play):
     play.round()
     play.round(gap=1 * MS, takes=500 * MS)
     assert play.noting.since(play.now) == play.now - WAKE_NS
-    stamp = play.now - 3 * MS  # it came long before the process could run
-    assert play.noting.since(stamp) == stamp - WAKE_NS
+
+
+def test_a_stamp_from_long_before_it_ran_shows_that_it_was_woken_up_late(play):
+    """Two events 20 ms apart, 15 ms before the process ran again: the first one is in the bound."""
+    play.round()
+    play.round(gap=1 * MS, takes=500 * MS)
+    slept, stamp = play.now - 500 * MS, play.now - 15 * MS
+    assert play.noting.since(stamp) == slept
+
+
+def test_what_the_thread_waited_for_a_core_stands_before_its_waking_up(play):
+    play.round()
+    play.held = 40 * MS  # no stamp tells: the last event came as the process ran again
+    play.round(gap=1 * MS, takes=500 * MS)
+    assert play.noting.since(play.now) == play.now - 40 * MS - WAKE_NS
+    play.held = 0
+    play.round(takes=500 * MS)
+    assert play.noting.since(play.now) == play.now - WAKE_NS, "only what is new counts"
+
+
+def test_a_call_that_waited_for_its_core_all_the_time_did_not_sleep(play):
+    play.round()
+    looked = play.now
+    play.held = 30 * MS
+    play.round(gap=40 * MS, takes=30 * MS)
+    assert looked - 50_000 < play.noting.since(play.now) <= looked
+
+
+@pytest.mark.parametrize("told", [b"", b"no such thing", None])
+def test_a_system_that_does_not_tell_is_asked_once(play, told):
+    play.told = told
+    play.round()
+    for _ in range(2):
+        play.round(gap=1 * MS, takes=500 * MS)
+        assert play.noting.since(play.now) == play.now - WAKE_NS
+    assert play.asked == 1
 
 
 def test_a_stamp_from_before_the_sleep_shows_that_there_was_none(play):

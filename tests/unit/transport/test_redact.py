@@ -107,11 +107,14 @@ def test_the_longest_form_goes_first():
         lambda c: f"\\u{ord(c):04x}",
         lambda c: f"\\u{ord(c):04X}",
         lambda c: f"\\\\u{ord(c):04x}",
+        lambda c: f"\\U{ord(c):04x}",
         lambda c: f"\\x{ord(c):02x}",
+        lambda c: f"\\X{ord(c):02X}",
         lambda c: f"%{ord(c):02x}",
         lambda c: f"%25{ord(c):02X}",
         lambda c: f"&#{ord(c)};",
         lambda c: f"&#x{ord(c):x};",
+        lambda c: f"&#X{ord(c):02X};",
     ],
 )
 @pytest.mark.parametrize("every", [1, 3])
