@@ -1,5 +1,6 @@
 """Where clients are measured: the server on one core, the client on another, and the table."""
 
+import fcntl
 import http.client
 import json
 import os
@@ -47,10 +48,19 @@ class Server:
 
 @contextmanager
 def serving(*options, cpu=None):
-    """The raw server with these options, until the block ends."""
+    """The raw server with these options, until the block ends; it waits for another bench's end.
+
+    Two at once share the cores, and each is before all others: they would spoil both.
+    """
     command = [sys.executable, HERE / "raw_server.py", *map(str, options)]
     if cpu is not None:
         command += ["--cpu", str(cpu)]
+    with Path(__file__).open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield from _served(command)
+
+
+def _served(command):
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

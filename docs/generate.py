@@ -37,10 +37,13 @@ _UNITS: Final = {
     "tokens/s": "tokens a second",
     "requests/s": "requests a second",
 }
-# The schema sends readers of an editor's tooltip elsewhere; a reader of the page needs no detour.
+# An editor's tooltip is brief, or sends its readers elsewhere; a reader of the page gets all of it.
 _SAID_HERE: Final = {
     "metric": "A metric and a statistic of [Metrics](measuring.md#metrics). Without a statistic: "
     "`typ` for times and speeds, `mean` for the rest. `max` takes an absolute limit only.",
+    "api_version": "azure: a dated version asks for the URL of a deployment; left out, it is the "
+    "v1 URL. anthropic, gemini, vertex, bedrock-invoke: another version of the API than the "
+    "[provider's own](#providers).",
 }
 _VARIABLE: Final = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 _URL: Final = re.compile(r"https?://[^\s;]+")

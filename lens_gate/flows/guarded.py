@@ -12,11 +12,13 @@ from lens_gate.errors import LensError
 from lens_gate.providers.failures import clean
 from lens_gate.providers.interface import Decoder, Provider, Watch
 from lens_gate.records.exchange import (
+    Endpoint,
     Failure,
     HttpRequest,
     ResponseHead,
     StreamEvent,
 )
+from lens_gate.transport import Redactor
 
 _HINT: Final = "tell its authors"
 _Asked = ParamSpec("_Asked")
@@ -64,12 +66,20 @@ def _told(
         except LensError:
             raise
         except Exception as error:
-            raise LensError(f"{complaint}: {_words(error)}", _HINT) from error
+            # Without its cause: a traceback would show what is taken out here.
+            words = _without_headers(_words(error), args)
+            raise LensError(f"{complaint}: {words}", _HINT) from None
         if not fits(given):
             raise LensError(f"{complaint}: it gave {_shown(given)}", _HINT)
         return given
 
     return called
+
+
+def _without_headers(words: str, args: tuple[object, ...]) -> str:
+    """The words without values of headers: some are secret, and none says what went wrong."""
+    given = [value for arg in args if isinstance(arg, Endpoint) for value in arg.headers.values()]
+    return Redactor(given)(words) if given else words
 
 
 def _is_a_bound(tokens: int) -> bool:

@@ -18,12 +18,14 @@ MIN_PAIRS = 6
 
 
 def typical_change(base: Arm, other: Arm) -> Difference | None:
-    """The typical ratio of the pairs, less one; ``None`` where too few have both numbers.
+    """The typical ratio of the pairs, less one; ``None`` where too few have both, above zero.
 
     A request that timed out is later than any that did not; where both did, the pair is left out.
     """
     logs = []
     for (low, low_late), (high, high_late) in _pairs(base, other):
+        if min(low, high) <= 0:
+            continue
         if not (low_late or high_late):
             logs.append(math.log(high) - math.log(low))
         elif low_late != high_late:
@@ -35,9 +37,13 @@ def typical_change(base: Arm, other: Arm) -> Difference | None:
 
 
 def mean_change(base: Arm, other: Arm) -> Difference | None:
-    """The ratio of the means over the pairs, less one; ``None`` where too few have both."""
+    """The ratio of the means over the pairs, less one; ``None`` where too few have both.
+
+    Zeros count (an answer without reasoning has 0 tokens of it), but to a mean of zero there is no
+    ratio.
+    """
     pairs = [(low, high) for (low, a), (high, b) in _pairs(base, other) if not (a or b)]
-    if len(pairs) < MIN_PAIRS:
+    if len(pairs) < MIN_PAIRS or not any(low for low, _ in pairs):
         return None
     estimate, se, df = means.paired_log_ratio(
         [high for _, high in pairs], [low for low, _ in pairs]
@@ -50,7 +56,7 @@ _Value = tuple[float, bool]
 
 
 def _pairs(base: Arm, other: Arm) -> list[tuple[_Value, _Value]]:
-    """The values above zero of both arms that have the same key, with whether they are late."""
+    """The values of both arms that have the same key, with whether they are late."""
     ours, theirs = _by_key(base), _by_key(other)
     return [(ours[key], theirs[key]) for key in ours if key in theirs]
 
@@ -59,7 +65,7 @@ def _by_key(arm: Arm) -> dict[object, _Value]:
     side = read_side(arm, "a target's arm")
     keys = range(len(side.values)) if side.keys is None else side.keys
     rows = zip(keys, side.values, side.late, strict=True)
-    return {key: (value, late) for key, value, late in rows if value > 0}
+    return {key: (value, late) for key, value, late in rows}
 
 
 def _difference(estimate: float, low: float, high: float, pairs: int) -> Difference:

@@ -41,6 +41,8 @@ _CHEAPER_TIERS = frozenset({"batch", "flex", "provisioned_throughput"})
 _KNOWN_WRITES = frozenset({"default", "30m", *WRITE_UNITS})
 # What is billed apart from tokens and has a unit of its own in prices.
 _SEARCHES = "web_search"
+# So many other kinds are named; a server may make up more.
+_NAMED = 5
 # What providers count and do not charge for (Anthropic: a fetched page costs its tokens alone).
 _NO_CHARGE = frozenset({"web_fetch"})
 # The table's words for a tier; providers use one word each, and no two mean different things by it.
@@ -232,7 +234,7 @@ def _without(charges: Sequence[str], found: Bill) -> Bill:
     """The bill of a request that was charged for more than its sum holds: it is not known."""
     if not charges or found.usd is None:
         return found
-    named = ", ".join(charges)
+    named = ", ".join(charges[:_NAMED])
     note = f"billed apart from the tokens of usage, at a price that is not known: {named}"
     return Bill(usd=None, note="; ".join(filter(None, (found.note, note))), check_usd=found.usd)
 

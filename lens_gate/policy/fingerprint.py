@@ -55,6 +55,13 @@ def fingerprint(
         "headers": _headers(target),
     }
     compared |= {f"params.{name}": _plain(value) for name, value in target.params.items()}
+    if target.flavor is not None:
+        compared["flavor"] = target.flavor
+    if target.api_version is not None:
+        compared["api_version"] = target.api_version
+    if target.project is not None:
+        # A stored run tells nobody whose project it was.
+        compared["project"] = _hash(target.project)
     if scenario.tools:
         compared["tools"] = _hash(to_json(scenario.tools))
     if target.simulate is not None:

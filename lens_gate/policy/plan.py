@@ -41,6 +41,8 @@ _ASSUMED_START_S = 1.0
 _ASSUMED_TOKEN_S = 0.02
 _BYTES_A_TOKEN = 4
 _TOKENS_A_PICTURE = 1000
+# Of a longer load the beginning is played out, which tells as much.
+_PLAYED = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ def _draft(
         ),
         attempts=1 + target.retries,
         most=most,
-        each_s=_each_s(scenario.load, most, seen.e2e_s),
+        each_s=_each_s(scenario.load, min(most, _looked_at(budget)), seen.e2e_s),
         worst_usd=worst,
         expected_usd=min(cost, worst),
         expected_s=seen.e2e_s,
@@ -178,6 +180,14 @@ def _most(scenario: Scenario, budget: Budget) -> int:
     played = most if budget.max_requests is None else min(most, budget.max_requests)
     reached = offered(load, played)
     return reached if reached < played else most
+
+
+def _looked_at(budget: Budget) -> int:
+    """How many requests of a load are played out in advance: never more than can be sent.
+
+    A head may ask for any number in scenarios of its own, and wait for none of them.
+    """
+    return _PLAYED if budget.max_requests is None else min(_PLAYED, budget.max_requests)
 
 
 def _each_s(load: Load, n: int, request_s: float) -> Fraction:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from functools import cache
 from importlib import resources
 from typing import Any, cast
@@ -82,21 +83,25 @@ def _pattern(
         yield ValidationError(f"{instance!r} does not match")
 
 
+def _exact() -> dict[str, Any]:
+    """The schema with its numbers as they are written: values of a policy are decimals too."""
+    schema: dict[str, Any] = json.loads(_shipped(_POLICY), parse_float=Decimal)
+    return schema
+
+
 @cache
 def _validator() -> Validator:
-    return _strict(json.loads(_shipped(_POLICY)))
+    return _strict(_exact())
 
 
 @cache
 def _prompt_validator() -> Validator:
-    schema = json.loads(_shipped(_POLICY))
-    return _strict({"$ref": "#/$defs/prompt", "$defs": schema["$defs"]})
+    return _strict({"$ref": "#/$defs/prompt", "$defs": _exact()["$defs"]})
 
 
 @cache
 def _tools_validator() -> Validator:
-    schema = json.loads(_shipped(_POLICY))
-    return _strict({"$ref": "#/$defs/tools", "$defs": schema["$defs"]})
+    return _strict({"$ref": "#/$defs/tools", "$defs": _exact()["$defs"]})
 
 
 def _strict(schema: Mapping[str, Any]) -> Validator:

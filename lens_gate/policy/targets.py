@@ -19,14 +19,17 @@ from lens_gate.records.policy import Credentials, KeySource, RateCap, Target, Ti
 from lens_gate.sim.behaviour import BehaviourError, behaviour_from_mapping
 
 # What a protocol that lets any parameter pass must still not be told: these are the gate's own, or
-# lift a limit on which a reservation rests (llama.cpp's n_predict wins over max_tokens), have a
-# router ask a dearer model, call paid services, or go elsewhere (OpenRouter, LiteLLM).
+# lift a limit on which a reservation rests (llama.cpp's n_predict wins over max_tokens, a template
+# may write what it likes, predictions that were wrong are billed as output), have a router ask a
+# dearer model, call paid services, or go elsewhere (OpenRouter, LiteLLM, xAI, Alibaba).
 _RESERVED_PARAMS = frozenset(
     {
         "api_base",
         "api_key",
         "base_url",
         "best_of",
+        "chat_template",
+        "enable_search",
         "extra_body",
         "extra_headers",
         "fallbacks",
@@ -47,10 +50,13 @@ _RESERVED_PARAMS = frozenset(
         "num_retries",
         "num_return_sequences",
         "plugins",
+        "prediction",
         "prompt",
+        "search_parameters",
         "stream",
         "stream_options",
         "system",
+        "web_search",
         "web_search_options",
     }
 )

@@ -247,7 +247,7 @@ class _Tally:
         self._server = server
         self._merged = self._chars = self._events = 0
         self._usage: Usage | None = None
-        self._usage_final = False
+        self._usage_final = self._usage_stale = False
         self._finish: str | None = None
         self._model: str | None = None
         self._tier: str | None = None
@@ -268,6 +268,7 @@ class _Tally:
             self._first.setdefault("event", at_ns)
             self._first.setdefault(event.kind, at_ns)
             if event.kind in _OUTPUT:
+                self._usage_stale = True
                 alone = exact and self._events == last
                 since = at_ns if alone else min(since_ns, at_ns)
                 self._last_since = since
@@ -297,6 +298,7 @@ class _Tally:
         if event.usage is not None:
             self._usage = merge_usage(self._usage, event.usage)
             self._usage_final = self._finish is not None
+            self._usage_stale = False
 
     def result(self) -> DecodedStream:
         """All of it."""
@@ -315,7 +317,8 @@ class _Tally:
             first_tokens=self._first_tokens,
             output_chars=self._chars,
             usage=self._usage,
-            usage_final=self._usage is not None and (self._usage_final or self._saw_end),
+            usage_final=self._usage is not None
+            and (self._usage_final or (self._saw_end and not self._usage_stale)),
             finish_reason=self._finish,
             model=self._model,
             service_tier=self._tier,

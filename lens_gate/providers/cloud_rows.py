@@ -1,12 +1,16 @@
 """The rows of Anthropic, Google and AWS in the table of providers."""
 
+import re
+from collections.abc import Callable
 from typing import Final
 
+from lens_gate.errors import LensError
 from lens_gate.providers import anthropic, bedrock, bedrock_invoke, gemini, rate_limits
 from lens_gate.providers.frames import MEDIA_TYPE
 from lens_gate.providers.head_times import header_times
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.outgoing import bounder
+from lens_gate.records.exchange import ChatRequest
 
 # The most tokens that one image can come to. Anthropic scales images down, to 4,784 tokens for the
 # models that see most of one. Google cuts one of at most 3,072 pixels a side into tiles of at least
@@ -14,6 +18,11 @@ from lens_gate.providers.outgoing import bounder
 _ANTHROPIC_IMAGE: Final = 4_800
 _GOOGLE_IMAGE: Final = 6_200
 _AWS_IMAGE: Final = 25_000
+# By these addresses Google takes a whole film for an "image": an hour of it is a million tokens.
+_FILMS: Final = re.compile(
+    r"https?://(?:[a-z0-9-]+\.)*(?:youtube(?:-nocookie)?\.com|youtu\.be)\.?(?:[:/?#]|$)",
+    re.IGNORECASE,
+)
 
 
 def _anthropic_image(model: str) -> int:
@@ -28,6 +37,24 @@ def _google_image(model: str) -> int:
 
 def _aws_image(model: str) -> int:
     return _ANTHROPIC_IMAGE if "anthropic." in model else _AWS_IMAGE
+
+
+def _without_films(bound_input: Callable[[ChatRequest], int]) -> Callable[[ChatRequest], int]:
+    """``bound_input`` that refuses films, so that none is ever planned: no image has its tokens.
+
+    The function raises ``LensError`` then.
+    """
+
+    def bound(request: ChatRequest) -> int:
+        urls = (image.url for turn in request.messages for image in turn.images)
+        if any(url is not None and _FILMS.match(url) for url in urls):
+            raise LensError(
+                "Google takes this address of an image for a film, which costs without a bound",
+                "put a picture beside the policy and name it by its path",
+            )
+        return bound_input(request)
+
+    return bound
 
 
 ANTHROPIC: Final = Provider(
@@ -75,7 +102,7 @@ GEMINI: Final = Provider(
     whole=gemini.whole,
     watch=gemini.watch,
     failure=gemini.failure,
-    bound_input=bounder(_google_image),
+    bound_input=_without_films(bounder(_google_image)),
     reserved=gemini.RESERVED,
     unfit=gemini.unfit_studio,
     server_times=gemini.server_times,
@@ -102,7 +129,7 @@ VERTEX: Final = Provider(
     whole=gemini.whole,
     watch=gemini.watch,
     failure=gemini.failure,
-    bound_input=bounder(_google_image),
+    bound_input=_without_films(bounder(_google_image)),
     reserved=gemini.RESERVED,
     unfit=gemini.unfit_vertex,
     regional=gemini.vertex_host,

@@ -68,7 +68,9 @@ def provider_table(rows: Sequence[ProviderFacts]) -> str:
     lines = [plain_grid(("provider", "protocol", "kind", "key", "price"), body), ""]
     lines += [
         textwrap.fill(
-            f"Flavors of {row.name}: {', '.join(row.flavors)}.", _WIDEST, break_on_hyphens=False
+            f"Flavors of {row.name}: {one_line(', '.join(row.flavors), 2000)}.",
+            _WIDEST,
+            break_on_hyphens=False,
         )
         for row in rows
         if row.flavors
@@ -130,7 +132,7 @@ def _briefly_authorised(row: ProviderFacts) -> str:
     if row.credentials[0] not in ("none", "key"):
         return _CLOUDS[row.credentials[0]]
     if row.key_env is not None:
-        return row.key_env
+        return one_line(row.key_env, 60)
     return "optional" if "key" in row.credentials else "none"
 
 

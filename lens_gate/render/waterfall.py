@@ -118,7 +118,8 @@ def _gaps(marks: Marks) -> str:
     if not gaps:
         return ""
     ordered = sorted(gaps)
-    middle, most = ordered[len(ordered) // 2], ordered[-1]
+    middle = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    most = ordered[-1]
     merged = f"; {marks.merged} came together with another" if marks.merged else ""
     return (
         f"{len(gaps)}, median {format_duration(middle)}, longest "

@@ -85,7 +85,8 @@ async def attempt(
     known = _bill(wire, decoded, _wall_s(result), sharing)
     # Nothing left our socket, so nothing can be billed; else only a bill by final usage settles.
     booked = Decimal(0) if result.sent is None else to_book(known, reserved)
-    if decoded is not None and decoded.usage is None and failure is None:
+    if decoded is not None and not decoded.usage_final and failure is None:
+        # Counts from before the end are no more of an answer's than none.
         decoded = replace(decoded, usage=estimate(request, decoded))
     return Attempt(
         marks=_marks(result, decoded, ready_ns),
@@ -103,6 +104,8 @@ async def attempt(
 def _bill(wire: Wire, decoded: DecodedStream | None, seconds: float, sharing: int) -> Bill:
     if decoded is None or not decoded.usage_final:
         return Bill(usd=None)
+    if decoded.output_chars and decoded.usage is not None and decoded.usage.output_total == 0:
+        return Bill(usd=None, note="usage counts no output, and there was some")
     return bill(
         wire.prices,
         decoded.usage,
@@ -122,9 +125,13 @@ def _wall_s(result: Exchange) -> float:
 
 def _without_keys(wire: Wire, decoded: DecodedStream) -> DecodedStream:
     """The names that journal and report show, which a server may have made of the key."""
-    redact = wire.session.redact
+    redact, usage = wire.session.redact, decoded.usage
+    if usage is not None and usage.charges:
+        charges = {redact(kind): count for kind, count in usage.charges.items()}
+        usage = replace(usage, charges=charges)
     return replace(
         decoded,
+        usage=usage,
         model=decoded.model and redact(decoded.model),
         finish_reason=decoded.finish_reason and redact(decoded.finish_reason),
         service_tier=decoded.service_tier and redact(decoded.service_tier),

@@ -155,6 +155,7 @@ async def _send_part(cell: CellRun, part: _Part, watch: _Watch, alarm: Alarm) ->
                 stop = watch.take(sample) or stop
             if part.stage.slots:
                 slots.extend(flight.freed())
+            flight.shorten()
             elapsed_s = (cell.clock.now_ns() - start_ns) / 1e9
             answer: Step = Stop() if stop else part.stage.pacer(elapsed_s, sent, flight.size)
             if isinstance(answer, Send):

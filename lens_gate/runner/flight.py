@@ -64,13 +64,16 @@ class Flight:
         return sorted(freed)
 
     def next_turn(self) -> None:
-        """Nothing can be sent now: let the one go on that has waited longest.
+        """Nothing can be sent now: let the one go on that has waited longest."""
+        self._go_on(1)
 
-        Where answers come faster than they are taken apart, more of them, so that few ever wait.
-        """
-        for _ in range(max(1, len(self._turns) - _IN_LINE)):
-            if self._turns:
-                self._turns.popleft().set_result(None)
+    def shorten(self) -> None:
+        """Where answers come faster than they are taken apart, let so many go on that few wait."""
+        self._go_on(len(self._turns) - _IN_LINE)
+
+    def _go_on(self, count: int) -> None:
+        for _ in range(min(count, len(self._turns))):
+            self._turns.popleft().set_result(None)
 
     def _ended(self, task: asyncio.Task[Sample]) -> None:
         self._up.discard(task)
@@ -95,8 +98,7 @@ class Flight:
         tasks = [*self._down, *self._behind, *self._up]
         for task in self._up:
             task.cancel()
-        while self._turns:
-            self.next_turn()
+        self._go_on(len(self._turns))
         results = await asyncio.gather(*tasks, return_exceptions=True)
         self._down.clear()
         samples = sorted((r for r in results if isinstance(r, Sample)), key=_place)

@@ -20,8 +20,8 @@ WAKE_NS: Final = 200_000
 # descriptor that was ready on top.
 _AFTER_NS: Final = 20_000
 _EACH_NS: Final = 1_000
-# A shorter sleep narrows a bound by too little to be worth asking how it ended.
-_WORTH_ASKING_NS: Final = 1_000_000
+# A shorter sleep narrows a bound by too little to be worth asking how it ended (5 microseconds).
+_WORTH_ASKING_NS: Final = 500_000
 _SCHEDSTAT: Final = "/proc/thread-self/schedstat"
 
 
@@ -48,14 +48,16 @@ class NotingSelector(selectors.DefaultSelector):
         seen_ns = self._seen_ns
         self.before_ns = seen_ns
         self.looked_ns, self.slept_ns = seen_ns, 0
-        held_ns = 0
+        # What was there when this was asked has been reported by it. A later moment can't be told:
+        # between the kernel's answer and our look at the clock the process may lose its core.
+        self._seen_ns = began_ns
         if now_ns - began_ns > _WORTH_ASKING_NS and (timeout is None or timeout > 0):
             held_ns = min(now_ns - began_ns, self._queue.held_ns())
             woke_ns = now_ns - WAKE_NS - held_ns
             # Else it may have had data at once, and have waited for its core.
             if woke_ns > began_ns:
                 self.looked_ns, self.slept_ns = woke_ns, began_ns
-        self._seen_ns = now_ns - _AFTER_NS - _EACH_NS * len(ready) - held_ns
+                self._seen_ns = max(began_ns, now_ns - _AFTER_NS - _EACH_NS * len(ready) - held_ns)
         return ready
 
     def since(self, at_ns: int) -> int:

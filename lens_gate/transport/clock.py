@@ -35,8 +35,6 @@ _NOISE_NS: Final = 20_000
 # Offsets of two careful samples differ by less, unless the wall clock was set.
 _STEP_NS: Final = 5_000
 _TRIES: Final = 5
-# From the kernel's handing over of data until we read the clock.
-_READ_NS: Final = 20_000
 
 # A kernel that stamps at all does so within a few milliseconds after the first socket asks for it.
 _PROBES: Final = 200
@@ -156,26 +154,28 @@ class StampedSocket(socket.socket):
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
         """As ``socket.recv``, with the arrival noted."""
         most = min(bufsize, _READ_BYTES)
+        asked_ns = time.monotonic_ns()
         if self._offset is None:
             data = super().recv(most, flags)
             if data:
-                self._note_late(full=len(data) == most)
+                self._note_late(asked_ns, full=len(data) == most)
             return data
         data, ancillary, _, _ = self.recvmsg(most, _ANCILLARY_SPACE, flags)
         if data:
-            self._note(ancillary, full=len(data) == most)
+            self._note(ancillary, asked_ns, full=len(data) == most)
         return data
 
     def recv_into(self, buffer: "WriteableBuffer", nbytes: int = 0, flags: int = 0) -> int:
         """As ``socket.recv_into``, with the arrival noted; asyncio reads TLS through it."""
+        asked_ns = time.monotonic_ns()
         if self._offset is None or nbytes:
             size = super().recv_into(buffer, nbytes, flags)
             if size:
-                self._note_late(full=True)
+                self._note_late(asked_ns, full=True)
             return size
         size, ancillary, _, _ = self.recvmsg_into([buffer], _ANCILLARY_SPACE, flags)
         if size:
-            self._note(ancillary, full=size == memoryview(buffer).nbytes)
+            self._note(ancillary, asked_ns, full=size == memoryview(buffer).nbytes)
         return size
 
     def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
@@ -193,15 +193,19 @@ class StampedSocket(socket.socket):
         if not self.first_sent_ns:
             self.first_sent_ns = now_ns
 
-    def _note_late(self, *, full: bool) -> None:
-        """A read without the kernel's stamp; ``full``: it may have left data behind."""
+    def _note_late(self, asked_ns: int, *, full: bool) -> None:
+        """A read without the kernel's stamp; ``full``: it may have left data behind.
+
+        What was there when it was asked for, it took out; the process may lose its core before the
+        call is back.
+        """
         self.since_ns = self._next_ns
-        self.received_ns = self.read_ns = now_ns = time.monotonic_ns()
+        self.received_ns = self.read_ns = time.monotonic_ns()
         self.kernel = False
         if not full:
-            self._next_ns = now_ns - _READ_NS
+            self._next_ns = asked_ns
 
-    def _note(self, ancillary: _Ancillary, *, full: bool) -> None:
+    def _note(self, ancillary: _Ancillary, asked_ns: int, *, full: bool) -> None:
         now_ns = time.monotonic_ns()
         for level, kind, payload in ancillary:
             if (
@@ -217,10 +221,10 @@ class StampedSocket(socket.socket):
                     self.received_ns = max(self.received_ns, at_ns)
                     self.since_ns = self._next_ns
                     self.read_ns = now_ns
-                    self._next_ns = at_ns if full else now_ns - _READ_NS
+                    self._next_ns = at_ns if full else asked_ns
                     self.kernel = True
                     return
-        self._note_late(full=full)
+        self._note_late(asked_ns, full=full)
 
 
 class SocketClock:

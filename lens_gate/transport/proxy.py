@@ -66,7 +66,9 @@ def _parse(variable: str, value: str) -> Proxy:
             "name an http:// proxy, or except the target by NO_PROXY",
         )
     host = url.raw_host
-    if url.scheme not in ("http", "https") or not host or port is None:
+    # A password with a sign that ends the authority would be taken for host and port, and shown.
+    torn = "@" in f"{url.raw_path}{url.raw_query_string}{url.raw_fragment}"
+    if url.scheme not in ("http", "https") or not host or port is None or torn:
         raise LensError(
             f"{variable} does not hold the URL of a proxy", "write it as http://proxy.example:3128"
         )

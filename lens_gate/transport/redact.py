@@ -16,6 +16,8 @@ REPLACEMENT: Final = "[redacted]"
 _SHORTEST = 4
 # What follows the word is a key whoever's it is, unless it is plainly a word of a sentence.
 _BEARER = re.compile(r"\b(bearer\s+)(?=[^\s\"',;]*\d)[^\s\"',;]{8,}", re.IGNORECASE)
+# What AWS takes for a key for some minutes: a request that is sent once more is billed once more.
+_SIGNATURE = re.compile(r"(\bSignature\W{1,8})[0-9a-f]{16,64}\b", re.IGNORECASE)
 _SCHEMES = ("bearer ", "basic ", "token ")
 # Where none of these stands, no single character is escaped by its number. Every body is searched
 # for them, and three patterns that each begin with one character take a fifth of the time of one.
@@ -29,7 +31,8 @@ class Redactor:
     Known forms: as it is, URL-encoded, base64 (standard and URL-safe, also inside a longer encoded
     text), escaped for JSON or HTML, and hexadecimal; also where any of its characters stand by
     their numbers (``\u0073``, ``%73``, ``&#115;``), which decoding would put together again. It
-    holds for other people's keys only where they follow the word ``Bearer``.
+    holds for other people's keys only where they follow the word ``Bearer``, and for signatures of
+    requests where they are called so.
     """
 
     __slots__ = ("_forms", "_numbered", "_numbered_raw", "_raw_forms")
@@ -62,6 +65,7 @@ class Redactor:
         if self._numbered and any(pattern.search(text) for pattern in _NUMBERED):
             for numbered in self._numbered:
                 text = numbered.sub(REPLACEMENT, text)
+        text = _SIGNATURE.sub(rf"\g<1>{REPLACEMENT}", text)
         return _BEARER.sub(rf"\g<1>{REPLACEMENT}", text)
 
     def mask(self, data: bytes) -> bytes:

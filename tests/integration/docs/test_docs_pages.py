@@ -25,6 +25,7 @@ from lens_gate.metrics.pricing import bill, resolve
 from lens_gate.policy import load
 from lens_gate.policy.behaviour import read_behaviour
 from lens_gate.policy.fingerprint import fingerprint
+from lens_gate.policy.spec import target_document
 from lens_gate.providers.failures import http_failure
 from lens_gate.providers.table import DIALECTS, PROVIDERS
 from lens_gate.records.baseline import Baseline
@@ -154,6 +155,35 @@ def test_every_relative_link_leads_somewhere(page):
 def test_the_readme_leads_to_every_page():
     linked = {path for path, _ in _LINK.findall(text_of(ROOT / "README.md"))}
     assert {f"docs/{page.name}" for page in PAGES} <= linked
+
+
+def test_the_target_of_the_readme_loads():
+    (text,) = [text for _, kind, text in blocks(ROOT / "README.md") if kind == "yaml"]
+    assert set(loaded(whole_of(text)[1]).targets) == {"mini"}
+
+
+def test_the_readme_names_every_server_that_is_known():
+    text = text_of(ROOT / "README.md").lower()
+    shown = {"llama-cpp": "llama.cpp", "lm-studio": "lm studio"}
+    flavors = PROVIDERS["openai-compatible"].flavors
+    assert [name for name in flavors if shown.get(name, name) not in text] == []
+
+
+def test_the_targets_of_the_readme_are_read():
+    commands = [p.values[0] for p in quoted_commands() if p.id.startswith("README.md")]
+    found = [
+        word
+        for command in commands
+        for word, before in zip(command.split()[2:], command.split()[1:], strict=False)
+        if before == "--target" or (command.split()[1] == "compare" and ":" in word)
+    ]
+    assert len(found) >= 5
+    documents = [target_document(spec, PROVIDERS) for spec in found]
+    targets = {f"t{number}": document for number, document in enumerate(documents)}
+    scenario = {"targets": list(targets), "prompts": ["One?"]}
+    whole = {**_BASE, "targets": targets, "scenarios": {"one": scenario}}
+    policy = loaded(json.dumps(whole).encode())
+    assert set(unit_prices(policy, protocols(policy))) == set(targets)
 
 
 # Command lines

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import traceback
 from dataclasses import replace
 
 import pytest
@@ -315,6 +316,22 @@ def test_what_fails_outside_an_answer_is_told_as_the_plug_ins(name):
         CALLS[name](row)
     words = f"the plug-in 'acme-row' failed in {name}: ValueError: oh no"
     assert (caught.value.message, caught.value.hint) == (words, "tell its authors")
+
+
+@pytest.mark.parametrize("name", ["encode", "unfit"])
+def test_what_fails_shows_no_header_that_it_was_given(name):
+    private = "a-token-of-the-environment-0123"
+
+    def shouts(_asked, endpoint):
+        raise ValueError(f"what am I to do with {endpoint.headers}?")
+
+    row = guarded(replace(PLAIN, **{name: shouts}), "acme-row")
+    where = replace(WHERE, headers={"X-Team": private})
+    with pytest.raises(LensError) as caught:
+        getattr(row, name)(ASKED, where)
+    assert "failed in" in caught.value.message
+    assert private not in caught.value.message
+    assert private not in "".join(traceback.format_exception(caught.value))
 
 
 def test_a_watch_that_fails_in_the_middle_is_told_too():

@@ -135,6 +135,14 @@ def test_lies_about_usage_end_the_target_or_stay_below_the_cap(bench, name, lie)
         assert len(too_dear) <= 2
 
 
+def test_a_server_that_counts_no_output_of_what_it_said_is_not_believed(bench):
+    plan = planned(bench, LOADS["closed"], usd=Decimal("0.003"), retries=0)
+    outcome = bench.run(plan, bench.behave(usage={"lying": 0}))
+    assert {s.cost_usd for s in outcome.run.samples} == {None}
+    assert all(s.settled_usd == s.reserved_usd for s in outcome.run.samples)
+    assert bench.true_cost(outcome) <= outcome.run.end.spend.spent_usd <= Decimal("0.003")
+
+
 def test_requests_that_are_held_back_hold_no_more_than_the_cap(bench):
     plan = planned(
         bench,

@@ -49,6 +49,18 @@ def test_a_timeout_is_later_than_anything_and_two_say_nothing() -> None:
 
 def test_zeros_have_no_ratio() -> None:
     assert typical_change(Arm([0.0] * 8), Arm([1.0] * 8)) is None
+    assert typical_change(Arm([1.0] * 8), Arm([0.0] * 8)) is None
+    assert mean_change(Arm([0.0] * 8), Arm([1.0] * 8)) is None
+
+
+def test_zeros_are_part_of_a_mean() -> None:
+    """Half of the first target's answers have no reasoning; all of the other's have 100 tokens."""
+    base, other = Arm([0.0, 100.0] * 8), Arm([100.0] * 16)
+    found = mean_change(base, other)
+    assert (found.change, found.pairs) == (pytest.approx(1.0), 16)  # not 0 % over 8 pairs
+    assert found.low > 0.15
+    assert mean_change(other, base).change == pytest.approx(-0.5)
+    assert mean_change(other, Arm([0.0] * 16)).change == -1.0
 
 
 def test_the_mean_interval_is_students() -> None:

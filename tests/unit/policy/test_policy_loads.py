@@ -59,6 +59,15 @@ def test_a_trace_is_read_from_its_file(load_text, small):
     )
 
 
+@pytest.mark.parametrize("speed", ["0.001", "1000", "1000.0"])
+def test_the_ends_of_a_range_belong_to_it(load_text, small, speed):
+    """A limit of 0.001 is a decimal, as the value is: as a float it would lie above it."""
+    text = with_load(
+        small, f"{{pattern: trace, file: a.csv, speed: {speed}}}", "\n    samples: {min: 2, max: 9}"
+    )
+    assert load_text(text, {"a.csv": TWO}).scenarios["chat"].load.speed == float(speed)
+
+
 OWN = {
     "concurrency": "3",
     "rate": "2",

@@ -152,7 +152,21 @@ def test_problems_of_a_behaviour_are_told_at_their_places(problems_of, small):
     assert [p.line for p in problems] == [9, 10]
 
 
-@pytest.mark.parametrize("name", ["n_predict", "models", "fallbacks", "plugins", "mock_response"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "n_predict",
+        "models",
+        "fallbacks",
+        "plugins",
+        "mock_response",
+        "chat_template",
+        "prediction",
+        "search_parameters",
+        "web_search",
+        "enable_search",
+    ],
+)
 def test_what_would_lift_a_limit_or_ask_another_model_is_no_parameter(only_problem, small, name):
     """llama.cpp lets n_predict win over max_tokens; a router asks dearer models, or none."""
     body = f"{COMPATIBLE}base_url: http://localhost:1/v1\nparams: {{{name}: 1}}"

@@ -118,6 +118,20 @@ def test_headers_are_told_apart_but_never_told(build) -> None:
     assert differences(plain, by_name)[1] == ("headers changed",)
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("flavor", "vllm", "flavor is new: vllm"),
+        ("api_version", "2023-06-01", "api_version is new: 2023-06-01"),
+        ("project", "our-secret-project", "project is new"),
+    ],
+)
+def test_what_else_a_request_depends_on_is_compared_where_it_is_given(build, field, value, words):
+    target = replace(build.target(), **{field: value})
+    assert changed(build, target=target) == ((), (words,))
+    assert "our-secret-project" not in repr(of(build, target=target))
+
+
 def test_nothing_that_was_written_to_a_model_or_names_a_host_is_in_it(build) -> None:
     found = of(
         build,

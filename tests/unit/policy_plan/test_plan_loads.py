@@ -6,6 +6,8 @@ from decimal import Decimal
 import pytest
 
 from lens_gate.errors import BudgetError
+from lens_gate.load import expected_s
+from lens_gate.policy import plan
 from lens_gate.policy.fingerprint import fingerprint
 from lens_gate.policy.plan import expected, expected_duration, worst_case
 from lens_gate.records.policy import Arrival, Image, Load, Message, Prompt, Tool, ToolCall
@@ -54,6 +56,21 @@ def test_a_load_is_played_no_longer_than_the_budget_has_requests(build):
     load = offered(rate=1000.0, duration_s=3600.0)
     cell = cell_of(build, build.scenario(bounds=(16, 1_000_000, 1), load=load), requests=50)
     assert (cell.n, cell.limited_by) == (49, "requests")
+
+
+@pytest.mark.parametrize("requests", [50, None])
+def test_no_load_is_played_out_longer_than_that_either(build, monkeypatch, requests):
+    played = []
+
+    def counted(load, n, request_s, **more):
+        played.append(n)
+        return expected_s(load, n, request_s, **more)
+
+    monkeypatch.setattr(plan, "expected_s", counted)
+    load = offered("sweep", steps=tuple(1000.0 * k for k in range(1, 51)))
+    scenario = build.scenario(bounds=(1, 1_000_000, 0), load=load)
+    cell_of(build, scenario, requests=requests or 10_000_000)
+    assert max(played) == (requests or 100_000)
 
 
 @pytest.mark.parametrize(

@@ -159,6 +159,9 @@ def test_the_first_failure_is_the_one_that_is_told():
         ((chunk(content="a", usage={"prompt_tokens": 1}), FINISH), False),
         ((chunk(content="a", usage={"prompt_tokens": 1}),), False),
         ((TEXT, FINISH, DONE), False),
+        ((chunk(role="assistant", usage={"prompt_tokens": 1}), TEXT, FINISH, DONE), False),
+        ((chunk(content="a", usage={"prompt_tokens": 1}), TEXT, FINISH, DONE), False),
+        ((chunk(content="a", usage={"prompt_tokens": 1}), FINISH, DONE), True),
     ],
 )
 def test_usage_is_final_only_with_or_after_the_end_of_the_output(pieces, final):

@@ -2,6 +2,7 @@ import base64
 
 import pytest
 
+from lens_gate.errors import LensError
 from lens_gate.providers.table import DIALECTS, PROVIDERS, base_url, param_problems
 from lens_gate.records.exchange import ChatRequest, Endpoint, ResponseHead
 from lens_gate.records.policy import Image, Message
@@ -89,3 +90,31 @@ def test_what_no_head_says():
         assert PROVIDERS[name].rate_limits(head) is None
         assert PROVIDERS[name].server_times(head) is None
     assert PROVIDERS["simulated"].unfit({"temperature": 0}, place) == {}
+
+
+def with_image(url):
+    message = Message(role="user", content="What?", images=(Image(url=url),))
+    return question(messages=(message,))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://www.youtube.com/watch?v=1",
+        "http://YOUTU.be/1",
+        "https://youtube.com.:443/shorts/1",
+        "https://m.youtube-nocookie.com/embed/1",
+    ],
+)
+@pytest.mark.parametrize("name", ["gemini", "vertex"])
+def test_a_film_is_no_image_at_google(name, url):
+    """Its tokens have no bound, and a reservation rests on one."""
+    with pytest.raises(LensError, match="for a film"):
+        PROVIDERS[name].bound_input(with_image(url))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://youtube.com.example.org/a.png", "https://notyoutube.com/a.png", "https://x/y"]
+)
+def test_other_addresses_are_images(url):
+    assert PROVIDERS["gemini"].bound_input(with_image(url)) > 6000

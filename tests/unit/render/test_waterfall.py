@@ -132,6 +132,12 @@ def test_the_facts_beneath_are_those_of_the_request() -> None:
     assert "$0.0040 ($1 in, $4 out)" in text
 
 
+def test_the_median_of_two_gaps_is_the_middle_between_them() -> None:
+    two = sample(marks=ms(sent=0, first_text=10, output=(10, 20, 50), done=60))
+    text = waterfall(two, width=80, price="", tls=False)
+    assert "gaps            2, median 20 ms, longest 30 ms" in text
+
+
 def test_a_failure_says_what_came_and_shows_what_there_was() -> None:
     failure = Failure(status="server_error", detail="boom\x1b[31m", http_status=500)
     marks = ms(sent=1, headers=5, done=6, reused=True)

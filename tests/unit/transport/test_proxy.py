@@ -93,6 +93,9 @@ def test_user_and_password_are_read_and_never_shown():
         "http://me:s3cr3t-pass@:3128",
         "http://me:s3cr3t-pass@proxy:port",
         "ftp://me:s3cr3t-pass@proxy",
+        "http://me:12/s3cr3t@proxy:3128",
+        "http://s3cr3t?x@proxy:3128",
+        "http://me:12#s3cr3t@proxy:3128",
     ],
 )
 def test_what_is_no_proxy_is_refused_without_telling_it(value):

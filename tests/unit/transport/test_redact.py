@@ -134,3 +134,18 @@ def test_no_mixture_of_json_escapes_survives_decoding(key, numbered):
     written = "".join(f"\\u{ord(c):04x}" if n else json.dumps(c)[1:-1] for c, n in pairs)
     body = Redactor([key]).mask(f'{{"model": "{written}"}}'.encode())
     assert key not in json.loads(body)["model"]
+
+
+@pytest.mark.parametrize(
+    "quoted", ["Signature={}", "signature: {}", 'Signature\\":\\"{}\\"', "X-Amz-Signature={}&x=1"]
+)
+def test_the_signature_of_a_request_is_taken_out(quoted):
+    signature = "0123456789abcdef" * 4
+    found = Redactor([])(f"AWS4-HMAC-SHA256 Credential=AKIA/x, {quoted.format(signature)} y")
+    assert signature[:16] not in found
+    assert "Credential=AKIA/x" in found
+
+
+def test_the_word_signature_alone_takes_nothing_out():
+    text = "The request signature we calculated does not match the signature you provided"
+    assert Redactor([])(text) == text

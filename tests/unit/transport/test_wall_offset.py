@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -176,7 +177,7 @@ def test_a_stamp_of_another_shape_is_not_believed(payload):
     stamped._offset = offset
     with stamped:
         before = time.monotonic_ns()
-        stamped._note([(socket.SOL_SOCKET, 35, payload)], full=False)
+        stamped._note([(socket.SOL_SOCKET, 35, payload)], 0, full=False)
         assert stamped.received_ns >= before
         assert not stamped.kernel
 
@@ -190,7 +191,7 @@ def test_a_stamp_earlier_than_the_last_one_is_not_believed():
             wall = at_ns + offset.ns
             seconds, rest = divmod(wall, SECOND)
             payload = seconds.to_bytes(8, sys.byteorder) + rest.to_bytes(8, sys.byteorder)
-            stamped._note([(socket.SOL_SOCKET, 35, payload)], full=False)
+            stamped._note([(socket.SOL_SOCKET, 35, payload)], 0, full=False)
 
         first = time.monotonic_ns()
         note(first)
@@ -219,3 +220,30 @@ def test_a_transport_of_another_kind_has_no_stamped_socket():
         assert clock.under(Transport(theirs)) is None
         assert clock.under(Transport(None)) is None
     clock.close()
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_a_read_bounds_the_next_one_by_the_moment_at_which_it_was_asked_for(monkeypatch, into):
+    """The process loses its core within each call: what came meanwhile is in the next read."""
+    asked = []
+
+    def half_a_second_later():
+        asked.append(asked[-1] + SECOND // 2 if asked else 1000 * SECOND)
+        return asked[-1]
+
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        StampedSocket(socket.AF_INET, socket.SOCK_STREAM, 0) as stamped,
+    ):
+        stamped._offset = WallOffset() if into else None
+        stamped.connect(listener.getsockname())
+        far, _ = listener.accept()
+        monkeypatch.setattr(
+            "lens_gate.transport.clock.time", SimpleNamespace(monotonic_ns=half_a_second_later)
+        )
+        for _ in range(2):
+            far.send(b"x")
+            assert (stamped.recv_into(bytearray(9)) if into else stamped.recv(9)) in (1, b"x")
+        far.close()
+    assert stamped.since_ns == asked[0]
+    assert stamped.received_ns > asked[2]
