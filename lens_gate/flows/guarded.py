@@ -65,7 +65,7 @@ def _told(
             given = function(*args, **kwargs)
         except LensError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # foreign code raises anything
             # Without its cause: a traceback would show what is taken out here.
             words = _without_headers(_words(error), args)
             raise LensError(f"{complaint}: {words}", _HINT) from None

@@ -101,9 +101,9 @@ def knows(entry: PriceEntry, words: frozenset[str]) -> bool:
 
 
 def is_free(entry: PriceEntry) -> bool:
-    """Whether nothing costs anything, which is then true of what has no price of its own as well."""
-    given = (entry, *entry.tiers, *entry.variants)
-    return not any(price for one in given for price in one.prices.values())
+    """Whether nothing costs anything: what has no price of its own neither."""
+    prices = [entry.prices, *(t.prices for t in entry.tiers), *(v.prices for v in entry.variants)]
+    return not any(price for given in prices for price in given.values())
 
 
 def total(prices: Mapping[str, Decimal], parts: Parts, *, seconds: float, sharing: int) -> Decimal:

@@ -35,7 +35,7 @@ _PRICED_PARAMS = (
     "prompt_cache_retention",
 )
 # The hosts of a cloud: its tokens are shown to them and to the trusted target's own.
-_CLOUDS: Mapping[str | None, tuple[str, ...]] = {
+_HOSTS: Mapping[str | None, tuple[str, ...]] = {
     "aws": (".amazonaws.com", ".amazonaws.com.cn"),
     "azure": (".openai.azure.com", ".services.ai.azure.com", ".cognitiveservices.azure.com"),
     "google": (".googleapis.com",),
@@ -194,8 +194,8 @@ def _moved(target: Target, head: Target, policy: Policy) -> Target | None:
             credentials = target.credentials
             if allowed.api_key_env is not None:
                 credentials = "key"
-            elif not own and credentials in _CLOUDS and not _is_in(address.host, credentials):
-                return None
+            elif not own and not address.host.endswith(_HOSTS.get(credentials, ("",))):
+                return None  # a cloud's token, and none of its hosts
             return replace(
                 target,
                 base_url=head.base_url,
@@ -207,11 +207,6 @@ def _moved(target: Target, head: Target, policy: Policy) -> Target | None:
     if near and address.is_loopback and _is_keyless(target) and _is_keyless(head):
         return replace(target, base_url=head.base_url)
     return None
-
-
-def _is_in(host: str, cloud: str) -> bool:
-    """Whether a host is one of this cloud's: nobody else may be shown its tokens."""
-    return host.endswith(_CLOUDS[cloud])
 
 
 def place_of(model: str) -> str:

@@ -131,7 +131,7 @@ def test_a_head_that_lowers_its_own_gate_changes_nothing(pull, own_policy, lens)
 
 
 def test_a_limit_that_the_head_raises_is_the_targets_own(pull, own_policy):
-    raised = [FAILING[0] | {"max": "30s"}, FAILING[1]]
+    raised = [FAILING[0] | {"max": 30_000}, FAILING[1]]
     done, left, _ = pull(
         {"lens-gate.yaml": own_policy(FAILING)}, {"lens-gate.yaml": own_policy(raised)}
     )

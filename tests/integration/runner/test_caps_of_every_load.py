@@ -23,9 +23,11 @@ LOADS = {
         pattern="sweep", concurrency=9, steps=(1.0, 4.0, 9.0), step_by="concurrency"
     ),
     "trace": Load(
-        pattern="trace", concurrency=40, arrivals=tuple(Arrival(at_s=k // 9 / 500) for k in range(40))
+        pattern="trace",
+        concurrency=40,
+        arrivals=tuple(Arrival(at_s=k // 9 / 500) for k in range(40)),
     ),
-}  # fmt: skip
+}
 FAULTS = (
     {"kind": "status", "status": 429, "every": 4, "retry_after_ms": "1"},
     {"kind": "cut", "every": 5, "after_chunks": 1},

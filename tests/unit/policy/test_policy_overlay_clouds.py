@@ -80,11 +80,11 @@ def test_another_model_at_the_same_place_is_measured(model):
         ("gpt-4.1-mini", ""),
         ("meta-llama/Llama-3-8B", ""),
         ("projects/p/locations/l/endpoints/1", "projects/p/locations/l"),
-        ("arn:aws:bedrock:eu-west-1:12:application-inference-profile/a", "arn:aws:bedrock:eu-west-1:12"),
+        ("arn:aws:bedrock:eu-1:12:inference-profile/a", "arn:aws:bedrock:eu-1:12"),
         ("global.anthropic.claude-a", "global"),
         ("a/../b", "a/../b"),
     ],
-)  # fmt: skip
+)
 def test_the_place_in_a_models_id(model, place):
     assert place_of(model) == place
 
@@ -136,7 +136,8 @@ def test_where_the_trusted_policy_names_a_key_for_the_origin_the_key_is_sent_and
     "params", ["performanceConfig: {latency: optimized}", "serviceTier: {type: priority}"]
 )
 def test_the_policys_own_price_is_not_for_a_tier_that_a_head_asks_for(params):
-    trusted = TRUSTED.replace("region: eu-west-1", "region: eu-west-1, price: {input: 1, output: 2}")
+    price = "price: {input: 1, output: 2}"
+    trusted = TRUSTED.replace("region: eu-west-1", f"region: eu-west-1, {price}")
     targets, changes = over("eu-west-1, ", f"eu-west-1, params: {{{params}}}, ", trusted)
     assert targets["bedrock"].price is None
     assert changes["targets.bedrock.price"] == "measured"

@@ -25,9 +25,7 @@ def prices(provider, model, params, **more):
             }
         },
     }
-    read = load(
-        json.dumps(policy).encode(), file="p", read_file=lambda _: b"", providers=PROVIDERS
-    )
+    read = load(json.dumps(policy).encode(), file="p", read_file=lambda _: b"", providers=PROVIDERS)
     return unit_prices(read, protocols(read))
 
 
