@@ -22,12 +22,11 @@ test: lint type unit
 
 unit: $(VENV)/.ready
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8 \
-		--ignore-glob='*/test_error_rates_*'
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= -m "not hypothesis and not untraced"
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(PURE)'
-	# Simulated error rates: nothing to cover that is not covered above, and tracing halves their speed.
-	$(BIN)/pytest -n $(JOBS) tests/unit/judge/test_error_rates_*.py
+	# The rest covers nothing that is not covered above, and tracing halves its speed.
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --durations=8 -m "hypothesis or untraced"
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .

@@ -12,6 +12,10 @@ _ALLOWED = re.compile(r"[!-~]+")
 _DEFAULT_PORT = {"http": 80, "https": 443}
 
 
+# Names that no public registry hands out, and that networks of one's own use.
+_PRIVATE_DOMAINS = frozenset({"internal", "local", "localhost", "lan", "home", "corp", "intranet"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """A base URL, taken apart. ``url`` has no trailing slash; ``host`` is in small letters."""
@@ -43,6 +47,18 @@ class Address:
         return self.is_loopback or (
             address is not None and (address.is_private or address.is_link_local)
         )
+
+
+def is_public(host: str) -> bool:
+    """Whether a host can be one of the public network: a name with a domain, or a public number.
+
+    Numbers written otherwise (``2130706433``, ``0x7f.1``) are taken for what they may hide.
+    """
+    address = _ip(host.strip("[]"))
+    if address is not None:
+        return address.is_global
+    name, _, domain = host.rpartition(".")
+    return bool(name) and domain[:1].isalpha() and domain.lower() not in _PRIVATE_DOMAINS
 
 
 def parse_address(text: str) -> Address:

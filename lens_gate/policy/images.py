@@ -4,7 +4,9 @@ import base64
 import binascii
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
+from lens_gate.policy.endpoints import is_public
 from lens_gate.policy.findings import Findings
 from lens_gate.policy.literal_secrets import shown
 from lens_gate.policy.node import Node
@@ -31,7 +33,12 @@ def read_image(named: Node, shelf: Shelf, findings: Findings) -> Image | None:
         return _inline(named, given, shelf, findings)
     if _SCHEME.match(given):
         if len(given) <= _MAX_URL_CHARS and _URL.fullmatch(given) and given.isprintable():
-            return Image(url=given)
+            if is_public(urlsplit(given).hostname or ""):
+                return Image(url=given)
+            # Whoever fetches it may stand where such addresses lead to what nobody should see.
+            hint = "give the picture as a file of the repository"
+            findings.blame(named, "a picture's address on a machine or network of one's own", hint)
+            return None
         hint = "https://..., data:image/png;base64,... or the path of a file"
         findings.blame(named, f"{shown(given)} is no address of a picture", hint)
         return None

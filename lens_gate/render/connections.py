@@ -160,9 +160,10 @@ def _about_the_key(target: Target, failure: Failure) -> tuple[str, str]:
 
 def _facts(sample: Sample) -> list[str]:
     marks = sample.marks
+    seen = [m for m in (marks.first_text, marks.first_tool) if m is not None]
     stretches = (
         ("connect", marks.connect_start, marks.connected),
-        ("TTFT", marks.sent, marks.first_text or marks.first_tool),
+        ("TTFT", marks.sent, min(seen, default=None)),
         ("E2E", marks.sent, marks.done),
     )
     times = ", ".join(

@@ -214,7 +214,7 @@ async def _take(
     due: bool,
 ) -> Sample:
     sample = await take_sample(job, cell.till, cell.clock, keep, give_way)
-    flight.free(_freed(sample, cell.clock))
+    flight.leaves(_freed(sample, cell.clock))
     marks = sample.marks
     if due:
         # What the rate limiter held back is told by itself, as it is of every delay.

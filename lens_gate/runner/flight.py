@@ -24,6 +24,7 @@ class Flight:
         self._behind: set[asyncio.Task[Sample]] = set()
         self._down: list[asyncio.Task[Sample]] = []
         self._turns: deque[asyncio.Future[None]] = deque()
+        self._left: dict[asyncio.Task[Any], int] = {}
         self._freed: list[int] = []
 
     @property
@@ -42,18 +43,24 @@ class Flight:
         self._up.add(task)
         task.add_done_callback(self._ended)
 
-    def free(self, at_ns: int) -> None:
-        """The request that calls this has left the wire at this moment; the first call counts."""
+    def leaves(self, at_ns: int) -> None:
+        """The request that calls this is about to end, off the wire since this moment.
+
+        Its slot becomes free together with its sample, so that what it says of the target is known
+        before the next one goes. One that gave way has freed its slot already.
+        """
+        task: asyncio.Task[Any] | None = asyncio.current_task()
+        if task in self._up:
+            self._left[task] = at_ns
+
+    async def give_way(self, at_ns: int) -> None:
+        """Be off the wire since this moment, and go on when what comes next has been sent."""
         task: asyncio.Task[Any] | None = asyncio.current_task()
         if task in self._up:
             self._up.remove(task)
             self._behind.add(task)
             self._freed.append(at_ns)
             self._ring()
-
-    async def give_way(self, at_ns: int) -> None:
-        """Be off the wire since this moment, and go on when what comes next has been sent."""
-        self.free(at_ns)
         turn = asyncio.get_running_loop().create_future()
         self._turns.append(turn)
         await turn
@@ -79,6 +86,9 @@ class Flight:
         self._up.discard(task)
         self._behind.discard(task)
         self._down.append(task)
+        left_ns = self._left.pop(task, None)
+        if left_ns is not None:
+            self._freed.append(left_ns)
         self._ring()
 
     def landed(self) -> Iterator[Sample]:

@@ -66,23 +66,45 @@ class Done:
         return self.out + self.err
 
 
-@pytest.fixture(scope="session")
-def lens(environ):
-    """Runs `lens-gate` in a folder; keyword arguments are environment variables."""
+class Prefork:
+    """Starts `lens-gate` as forks of one process (see ``prefork.py``)."""
 
-    def run(cwd: Path, *arguments: str | Path, **variables: str) -> Done:
-        done = subprocess.run(
-            [LENS_GATE, *map(str, arguments)],
-            cwd=cwd,
-            env=environ | variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=120,
-            check=False,
+    def __init__(self, environ: dict[str, str], scratch: Path) -> None:
+        self._out, self._err = scratch / "out", scratch / "err"
+        self._environ = environ
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("prefork.py")],
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
-        return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
-    return run
+    def run(self, cwd: Path, *arguments: str | Path, **variables: str) -> Done:
+        order = {
+            "arguments": list(map(str, arguments)),
+            "cwd": str(cwd),
+            "env": self._environ | variables,
+            "out": str(self._out),
+            "err": str(self._err),
+        }
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], 120)
+        assert ready, f"lens-gate {order['arguments']} did not end"
+        code = int(self._process.stdout.readline())
+        return Done(code, self._out.read_bytes().decode(), self._err.read_bytes().decode())
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+@pytest.fixture(scope="session")
+def lens(environ, tmp_path_factory):
+    """Runs `lens-gate` in a folder; keyword arguments are environment variables."""
+    prefork = Prefork(environ, tmp_path_factory.mktemp("prefork"))
+    yield prefork.run
+    prefork.close()
 
 
 @pytest.fixture(scope="session")

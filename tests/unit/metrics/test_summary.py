@@ -108,3 +108,9 @@ def test_what_bills_rest_on_is_told_with_its_count(sample) -> None:
         "no price for service tier 'flex': the standard price is used (2 requests)",
         "usage contradicts itself: a part is larger than its total (1 request)",
     )
+
+
+def test_what_was_sent_again_over_a_new_connection_is_told(sample) -> None:
+    told = " ".join(remarks([sample(resent=1), sample(seq=1)]))
+    assert "1 request met an idle connection that the server had closed" in told
+    assert "idle connection" not in " ".join(remarks([sample()]))

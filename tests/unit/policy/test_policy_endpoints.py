@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lens_gate.policy.endpoints import parse_address, parse_origin
+from lens_gate.policy.endpoints import is_public, parse_address, parse_origin
 
 
 @pytest.mark.parametrize(
@@ -108,3 +108,30 @@ def test_anything_else_is_a_value_error(text):
         return
     assert "@" not in address.origin
     assert parse_origin(address.origin) == parse_address(address.origin)
+
+
+@pytest.mark.parametrize(
+    ("host", "public"),
+    [
+        ("images.example.com", True),
+        ("x.xn--p1ai", True),
+        ("8.8.8.8", True),
+        ("[2606:4700::1111]", True),
+        ("localhost", False),
+        ("a.localhost", False),
+        ("metadata.google.internal", False),
+        ("printer.local", False),
+        ("server", False),
+        ("127.0.0.1", False),
+        ("10.1.2.3", False),
+        ("169.254.169.254", False),
+        ("[::1]", False),
+        ("[fd00::1]", False),
+        ("2130706433", False),
+        ("0x7f.1", False),
+        ("0x7f000001", False),
+        ("", False),
+    ],
+)
+def test_a_public_host_is_told_from_one_of_ones_own(host, public) -> None:
+    assert is_public(host) is public

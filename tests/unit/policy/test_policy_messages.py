@@ -307,6 +307,8 @@ def test_pictures_by_address_by_part_and_without_a_word(rows):
         (".git/config.png", "leads into git's own folder", ""),
         ("C:\\\\a.png", "is no address of a picture", ""),
         ("file:///etc/passwd", "'file:///etc/passwd' is no address of a picture", "https://"),
+        ("http://169.254.169.254/a.png", "on a machine or network of one's own", "as a file"),
+        ("http://intranet/a.png", "on a machine or network of one's own", "as a file"),
         ("ftp://x.y/a.png", "'ftp://x.y/a.png' is no address of a picture", ""),
         ("https:///a.png", "is no address of a picture", ""),
         ("https://me:word@x.y/a.png", "[not shown] is no address of a picture", ""),

@@ -149,3 +149,9 @@ def test_beta_never_falls_and_mirrors(x, y, a, b):
     low, high = min(x, y), max(x, y)
     assert beta_cdf(low, a, b) <= beta_cdf(high, a, b) + 1e-13
     assert beta_cdf(x, a, b) == pytest.approx(1.0 - beta_cdf(1.0 - x, b, a), abs=1e-12)
+
+
+def test_more_good_ones_than_there_are_can_not_be_drawn() -> None:
+    assert hypergeom_tail(4, 3, 10, 5) == 0.0
+    assert hypergeom_tail(3, 3, 10, 2) == 0.0
+    assert hypergeom_tail(0, 3, 10, 2) == 1.0
