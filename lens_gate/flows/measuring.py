@@ -51,7 +51,9 @@ def new_header(
     """
     created = stamp(outside.now())
     return RunHeader(
-        run_id=f"{created}-{seed_of(plan.seed, created) % 16**8:08x}",
+        # Chance, not the plan's seed: two runs of one seed within a second are two runs, and must
+        # not find each other's prompts in a cache that they want to miss.
+        run_id=f"{created}-{outside.entropy() % 16**8:08x}",
         created=created,
         policy=plan.policy.name,
         policy_sha256=plan.policy.sha256,

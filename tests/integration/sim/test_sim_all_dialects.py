@@ -296,9 +296,10 @@ def test_time_in_line_is_told_apart(served, wire):
     replies, entries = served(limit, scenario)
     waits = sorted(values("openai", r)[-1]["metrics"]["queue_time_ms"] for r in replies)
     assert waits == pytest.approx(sorted(entry["queue_s"] * 1000 for entry in entries))
-    # One answer takes 5 ms, and the second and third wait for those before them.
-    assert waits[1] >= 4.9
-    assert waits[2] >= waits[1] + 4.9
+    # One answer takes 5 ms, and the second and third wait for those before them; they may have come
+    # while the first was being answered.
+    assert waits[0] < 2.5 <= waits[1]
+    assert waits[2] >= waits[1] + 2.5
 
 
 def test_headers_tell_the_time_until_they_are_sent(served, wire):
