@@ -8,7 +8,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PURE := lens_gate/errors.py,lens_gate/units.py,lens_gate/records/*,lens_gate/stats/*,lens_gate/metrics/*,lens_gate/load/*,lens_gate/judge/*,lens_gate/providers/*,lens_gate/render/*
 REAL := build/real
-JOBS ?= 2
+# More than the cores: some tests wait for simulated servers.
+JOBS ?= 4
 SEED ?=
 
 export PYTHONDONTWRITEBYTECODE = 1

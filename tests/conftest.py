@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 # A deadline would be an assertion on absolute time. `--hypothesis-profile=explore` draws anew.
-settings.register_profile("fixed", deadline=None, derandomize=True)
+settings.register_profile("fixed", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("explore", deadline=None)
 settings.load_profile("fixed")
 
