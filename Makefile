@@ -9,7 +9,9 @@ BIN := $(VENV)/bin
 PURE := lens_gate/errors.py,lens_gate/units.py,lens_gate/records/*,lens_gate/stats/*,lens_gate/metrics/*,lens_gate/load/*,lens_gate/judge/*,lens_gate/providers/*,lens_gate/render/*
 REAL := build/real
 # More than the cores: some tests wait for simulated servers.
-JOBS ?= 4
+JOBS ?= 3
+# Long runs of the whole program: `make e2e` has them.
+LONG := tests/integration/cli/test_cli_demo.py tests/integration/cli/test_cli_killed.py
 SEED ?=
 
 export PYTHONDONTWRITEBYTECODE = 1
@@ -25,7 +27,7 @@ test: lint type unit
 # tests are not traced.
 unit: $(VENV)/.ready
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8 $(LONG:%=--ignore=%)
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(PURE)'
 
@@ -47,7 +49,7 @@ type: $(VENV)/.ready
 e2e: $(VENV)/.ready
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group e2e
 	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
-	$(BIN)/pytest -n $(JOBS) tests/e2e
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup tests/e2e $(LONG)
 
 # Two inference servers from source: a C++ compiler, and ten minutes the first time.
 real: $(REAL)/.ready
