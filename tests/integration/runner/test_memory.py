@@ -94,8 +94,8 @@ def test_what_lives_does_not_grow_with_the_requests(bench, load):
 
     with _serving(0.002) as url:
         _run(bench, LOADS[load], look, url)
-    # A sample is three objects and some twenty blocks: itself, marks, usage, numbers, texts. Half of
-    # that may be the answers that just wait to be taken apart, on a busy machine.
+    # A sample is three objects and some twenty blocks: itself, marks, usage, numbers, texts. Half
+    # of that may be the answers that just wait to be taken apart, on a busy machine.
     assert (objects[LATE] - objects[EARLY]) / (LATE - EARLY) < 1.5
     assert (blocks[LATE] - blocks[EARLY]) / (LATE - EARLY) < 10
 
