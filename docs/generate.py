@@ -296,7 +296,7 @@ def _faults() -> str:
     for fault in root["$defs"]["fault"]["oneOf"]:
         own = []
         for name, _, required in _keys(fault, root, deep=False):
-            if name not in {"kind", "every", "rate", "at"}:
+            if name not in {"kind", "every", "rate", "at", "model"}:
                 own.append(f"**`{name}`**" if required else f"`{name}`")
         kind = fault["properties"]["kind"]["const"]
         rows.append((f"`{kind}`", ", ".join(own), _prose(fault["description"])))

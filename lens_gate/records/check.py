@@ -91,7 +91,9 @@ class Verdict:
     ``p_worse`` is key 1 (unchanged would look like this), ``p_margin`` key 2, ``p_within`` the pass
     test; ``None`` where the check has none. ``reason`` is the deciding inequality in words.
     ``detectable`` is the smallest change that could have been shown, where inconclusive.
-    ``withheld``: inconclusive only because this client was late, or saw several events at once.
+    ``needed_n`` is how many pairs (history: runs) would settle it with a chance of 90 % if the
+    change is what it seems, ``None`` where no number would or none is known.
+    ``withheld``: inconclusive only because of what disturbed the measuring; ``reason`` names it.
     """
 
     id: str
@@ -111,3 +113,4 @@ class Verdict:
     p_within: float | None = None
     detectable: float | None = None
     withheld: bool = False
+    needed_n: int | None = None

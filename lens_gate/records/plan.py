@@ -45,8 +45,48 @@ class Fingerprint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A planned look at a cell: after so many pairs, with this share of its error budget."""
+
+    pairs: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duet:
+    """The control's side of a cell that is measured in pairs, and when it is looked at.
+
+    ``control`` is the key of the control's target: the cell's own, or the one that it names. The
+    prices, the costs (of one control request) and the fingerprint are the control's. ``looks`` are
+    in rising order and end at N. ``confirm`` is how many new pairs are set aside to test a failure
+    again, 0 where none is. ``salted``: each arm begins its prompts with a salt of its own, and one
+    unmeasured call for each arm and prompt comes before the first measured pair of that prompt.
+
+    With ``block_s`` above 0 the arms alternate in blocks of load of that many seconds instead, and
+    N counts pairs of blocks, of which each sends at most ``block_requests`` for each arm.
+    ``only_head`` and ``only_control`` are prompt ids which the other side lacks: they are not sent.
+    """
+
+    control: str
+    prices: UnitPrices
+    fingerprint: Fingerprint
+    worst_usd: Decimal
+    expected_usd: Decimal
+    expected_s: float
+    looks: tuple[Look, ...]
+    confirm: int = 0
+    salted: bool = False
+    block_s: float = 0.0
+    block_requests: int = 0
+    only_head: tuple[str, ...] = ()
+    only_control: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CellPlan:
     """One scenario on one target. ``n`` is N: frozen before the first request, it never grows.
+
+    In a duet ``n``, ``warmup`` and ``min_n`` count pairs (or pairs of blocks).
 
     ``worst_usd`` and ``expected_usd`` are for one request (the dearest and the mean prompt);
     ``expected_s`` is the expected time of one request and ``expected_from`` says how it is known.
@@ -69,6 +109,7 @@ class CellPlan:
     prices: UnitPrices
     fingerprint: Fingerprint
     load: Load | None = None
+    duet: Duet | None = None
 
     @property
     def cell(self) -> str:
@@ -78,10 +119,14 @@ class CellPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The whole of it. ``budget`` is the policy's, lowered by flags or environment where said."""
+    """The whole of it. ``budget`` is the policy's, lowered by flags or environment where said.
+
+    ``control`` is the policy by which the control arms of duets are sent, ``None`` without duets.
+    """
 
     policy: Policy
     budget: Budget
     seed: int
     cells: tuple[CellPlan, ...]
     warnings: tuple[str, ...]
+    control: Policy | None = None

@@ -7,7 +7,7 @@ from typing import Literal
 
 from lens_gate.records.json_types import Json
 
-Compare = Literal["auto", "history", "none"]
+Compare = Literal["auto", "interleaved", "history", "none"]
 OnInconclusive = Literal["pass", "warn", "fail"]
 Severity = Literal["fail", "warn"]
 Assurance = Literal["point", "shown"]
@@ -153,6 +153,7 @@ class Tls:
 class Target:
     """An endpoint with a model. ``simulate`` holds the simulator's behaviour (plain data).
 
+    ``control`` is the key of the target whose requests are this one's control, in a duet.
     ``credentials`` is ``None`` where the provider's own way applies. ``flavor``, ``api_version``
     and ``project`` are as in ``records.exchange.Endpoint``.
     """
@@ -179,6 +180,7 @@ class Target:
     credentials: Credentials | None = None
     rate_limit: RateCap = RateCap()
     tls: Tls = Tls()
+    control: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,6 +257,7 @@ class Load:
     concurrencies, as ``step_by`` says) in turn, an equal part of N in each, steps rising;
     ``trace`` replays ``arrivals`` (N never exceeds their number), ``speed`` times as fast.
     ``duration_s`` (in a sweep: of each step) and ``max_error_rate`` (share) end the sending early.
+    ``block_s`` is how long one arm's turn lasts where a duet alternates in blocks of load.
     """
 
     pattern: str
@@ -270,11 +273,12 @@ class Load:
     speed: float = 1.0
     duration_s: float | None = None
     max_error_rate: float | None = None
+    block_s: float = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleBounds:
-    """Fewest and most measured requests of a cell, and unmeasured ones before them.
+    """Fewest and most measured requests of a cell (in a duet: pairs), and unmeasured ones before.
 
     In a sweep ``min`` and ``max`` are those of each step.
     """
@@ -288,9 +292,10 @@ class SampleBounds:
 class Rule:
     """One line of ``gates``: a metric's statistic with its limits.
 
-    ``max_drift`` (relative, history) is ``None`` where the default margin applies and
-    ``relative`` says whether the rule has a relative limit at all. ``max`` and ``min`` are
-    absolute, in the metric's unit (seconds, tokens, US dollars, fraction).
+    ``max_regression`` is the margin of a duet and ``max_drift`` that of history, as fractions:
+    ``None`` where the default applies. ``relative`` says whether the rule has a relative limit at
+    all. ``max`` and ``min`` are absolute, in the metric's unit (seconds, tokens, US dollars,
+    fraction). ``may_be_inconclusive``: not refused for having too little power.
     """
 
     id: str
@@ -305,6 +310,8 @@ class Rule:
     targets: tuple[str, ...]
     new_in_head: bool
     place: Place
+    max_regression: float | None = None
+    may_be_inconclusive: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,7 +347,10 @@ class Scenario:
 class Policy:
     """A whole policy. ``sha256`` is the hash of the file's bytes at the trust ref.
 
-    ``plugins`` are the third-party distributions whose rows it may use.
+    ``plugins`` are the third-party distributions whose rows it may use. ``watch`` are patterns of
+    paths (or nothing was declared) whose change means "measure"; ``always``: measure even where
+    nothing differs. ``fail_fast`` ends a duet at its first failure; ``confirm`` tests a failing
+    rule again on as many new pairs.
     """
 
     name: str
@@ -354,6 +364,10 @@ class Policy:
     targets: Mapping[str, Target]
     scenarios: Mapping[str, Scenario]
     plugins: tuple[str, ...] = ()
+    watch: tuple[str, ...] | None = None
+    always: bool = False
+    fail_fast: bool = False
+    confirm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,9 +6,12 @@ from decimal import Decimal
 from typing import Literal
 
 from lens_gate.records.check import Verdict, VerdictName
+from lens_gate.records.difference import Difference
 from lens_gate.records.load_report import ColdStart, LoadReport, Saturation, StepReport
+from lens_gate.records.look import LookReport
 from lens_gate.records.policy import Change, Place
 from lens_gate.records.run import Spend
+from lens_gate.records.waiver import WaiverReport
 
 REPORT_SCHEMA = "lens-gate/report/1"
 Outcome = Literal[
@@ -29,7 +32,10 @@ class Row:
     """One check, ready to be shown. ``statistic`` and ``metric`` are the policy's words.
 
     ``base`` and ``head`` are the gated statistic on either side, ``limit`` an absolute limit, in
-    ``unit``; ``margin`` is relative. ``waivers`` and the like come with their issues.
+    ``unit``; ``margin`` is relative. ``mode`` is what a relative check was held against.
+    ``waived`` says why a failure does not count, in words; empty where it does. ``demoted`` says
+    why a gating rule only warns. ``needs_requests`` and ``needs_usd`` would settle what is
+    inconclusive, both arms counted.
     """
 
     rule: str
@@ -45,6 +51,11 @@ class Row:
     margin_from: Literal["policy", "default", ""]
     policy_line: str
     place: Place
+    mode: Literal["duet", "history", ""] = ""
+    waived: str = ""
+    demoted: str = ""
+    needs_requests: int | None = None
+    needs_usd: Decimal | None = None
 
     @property
     def name(self) -> VerdictName:
@@ -69,6 +80,38 @@ class Statistics:
     def named(self, statistic: str) -> float:
         """The value of the statistic of this name (``typ``, ``mean``, ``p95``, ``max``)."""
         return float(getattr(self, statistic))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DuetReport:
+    """The control's side of a cell, and how the pairs went.
+
+    ``pairs`` are those of which both sides were measured, ``dropped`` those of them that lost a
+    side to an error or a retry. ``saved_requests`` and ``saved_usd`` (at the expected price) are
+    what stopping before N left unspent. ``moved`` are typical changes of the head against the
+    control by metric, ``drift`` says in words how the service itself moved during the session and
+    since the stored runs; ``changed`` names what sets the arms apart.
+    """
+
+    control: str
+    commit: str
+    pairs: int
+    dropped: int
+    looks: tuple[LookReport, ...]
+    saved_requests: int
+    saved_usd: Decimal
+    confirm_pairs: int
+    ok: int
+    failures: Mapping[str, int]
+    models: tuple[str, ...]
+    metrics: Mapping[str, Statistics]
+    moved: Mapping[str, Difference]
+    drift: tuple[str, ...]
+    changed: tuple[str, ...]
+    only_head: tuple[str, ...]
+    only_control: tuple[str, ...]
+    spent_usd: Decimal
+    blocks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +150,7 @@ class CellReport:
     cold: ColdStart | None = None
     client_lag_p99_s: float | None = None
     clock: str = ""
+    duet: DuetReport | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +167,10 @@ class Refs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The whole answer. ``headline`` and ``next_step`` are sentences; foreign text is unescaped."""
+    """The whole answer. ``headline`` and ``next_step`` are sentences; foreign text is unescaped.
+
+    ``null_rate`` is the false-alarm rate that was measured for this policy, in words, or empty.
+    """
 
     policy: str
     policy_file: str
@@ -147,4 +194,6 @@ class Report:
     environment: Mapping[str, str]
     reproduce: str
     version: str
+    waivers: tuple[WaiverReport, ...] = ()
+    null_rate: str = ""
     schema: str = REPORT_SCHEMA

@@ -10,6 +10,7 @@ from lens_gate.records.policy import Budget
 from lens_gate.records.sample import Sample
 
 RUN_SCHEMA = "lens-gate/run/1"
+Mode = Literal["interleaved", "history", "none", "unchanged"]
 EndReason = Literal["complete", "budget", "interrupted", "terminated", "error"]
 
 
@@ -19,6 +20,8 @@ class RunHeader:
 
     ``created`` is UTC, ``20261121T021500Z``. ``commit`` is the commit whose content was sent.
     ``environment`` holds the client's side: versions of program and Python, platform, event loop.
+    ``mode`` says how it was measured and ``why``; ``control`` is the commit whose content the
+    control arms sent.
     """
 
     run_id: str
@@ -31,6 +34,9 @@ class RunHeader:
     budget: Budget
     cells: tuple[CellPlan, ...]
     environment: Mapping[str, str]
+    mode: Mode = "history"
+    why: str = ""
+    control: str | None = None
     schema: str = RUN_SCHEMA
 
 
@@ -49,8 +55,9 @@ class Spend:
 class CellEnd:
     """How a cell's measuring ended.
 
-    ``reason``: ``complete``, ``money``, ``requests``, ``time``, ``overrun`` (a bill above its
-    reservation), ``hopeless`` (nothing but refusals) or ``interrupted``.
+    ``reason``: ``complete``, ``decided`` (all its rules were, before N), ``stopped`` (the run ended
+    at the first failure, elsewhere), ``money``, ``requests``, ``time``, ``overrun`` (a bill above
+    its reservation), ``hopeless`` (nothing but refusals) or ``interrupted``.
     """
 
     cell: str

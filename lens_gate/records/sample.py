@@ -6,7 +6,7 @@ from typing import Literal
 
 from lens_gate.records.exchange import Failure, ServerTimes, Usage
 
-Phase = Literal["warmup", "measured", "cut"]
+Phase = Literal["warmup", "measured", "confirm", "cut"]
 ArmName = Literal["head", "control"]
 Clock = Literal["kernel", "transport"]
 
@@ -72,8 +72,10 @@ class Sample:
     the idle connection and the request was sent again over a new one, whose times these are.
     ``first_tokens`` are the output tokens that the server had counted with the first output, hidden
     ones before it among them; ``None`` where it says so only at the end.
-    Phase ``cut``: our own end of the run (a cap, a signal) broke it off; it costs, and counts in
-    no statistic.
+    In a duet ``pair`` numbers the pairs of a cell from 0 (those of its warm-up and of a confirming
+    block by themselves); with ``block``, the number of a pair of blocks, requests are no pairs.
+    Phase ``confirm``: of a block that tests a failure again. Phase ``cut``: our own end of the run
+    (a cap, a signal) broke it off; it costs, and counts in no statistic.
     """
 
     seq: int
@@ -101,6 +103,8 @@ class Sample:
     step: int | None = None
     resent: int = 0
     first_tokens: int | None = None
+    pair: int | None = None
+    block: int | None = None
 
     @property
     def cell(self) -> str:

@@ -89,6 +89,7 @@ def behaviour_to_mapping(behaviour: Behaviour) -> dict[str, Any]:
         "usage": _usage(b.usage),
         "ignore_token_limit": b.ignore_token_limit,
         "framing": _plain(b.framing),
+        "models": {name: _plain(factors) for name, factors in b.models.items()},
         "faults": [_fault(fault) for fault in b.faults],
     }
     if b.drift.step is not None:
@@ -151,6 +152,8 @@ def _fault(fault: Fault) -> dict[str, Any]:
         mapping["rate"] = _share(fault.rate)
     else:
         mapping["at"] = list(fault.at or ())
+    if fault.model is not None:
+        mapping["model"] = fault.model
     for key, (attribute, _) in FAULT_KINDS[fault.kind].items():
         value = getattr(fault, attribute)
         if value is not None:

@@ -6,7 +6,7 @@ behaviours under one seed get the same noise: they differ by what was changed an
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from lens_gate.sim.model import Behaviour, Drift, Fault, Times, Tokens
@@ -72,6 +72,22 @@ def draw(behaviour: Behaviour, run: Run, number: int, previous: Draw | None) -> 
         # From a generator of its own, so that a share of calls moves nothing else.
         calls=_generator(run.seed, number, "calls").random() < behaviour.tool_calls,
         faults=_strikes(behaviour.faults, run.seed, number),
+    )
+
+
+def asked_of(drawn: Draw, behaviour: Behaviour, model: str) -> Draw:
+    """The draw of a request, now that the model is known which it asks."""
+    faults = tuple(fault for fault in drawn.faults if fault.model in (None, model))
+    factors = behaviour.models.get(model)
+    if factors is None:
+        return replace(drawn, faults=faults)
+    longer = round(drawn.output_tokens * factors.output_tokens)
+    return replace(
+        drawn,
+        ttft_s=min(LONGEST_S, drawn.ttft_s * factors.ttft),
+        gap_s=min(LONGEST_S, drawn.gap_s * factors.gap),
+        output_tokens=max(1, min(MOST_TOKENS, longer)),
+        faults=faults,
     )
 
 

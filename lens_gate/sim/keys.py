@@ -16,6 +16,7 @@ from lens_gate.sim.model import (
     Framing,
     Gaps,
     InputTokens,
+    ModelFactors,
     PromptCache,
     RateLimit,
     Reasoning,
@@ -205,7 +206,12 @@ def _fault(value: object, path: r.Path, problems: r.Problems) -> object:
         problems.append((path, f"a fault is a mapping whose 'kind' is one of {names}"))
         return r.BAD
     before = len(problems)
-    fields: r.Fields = {"kind": ("kind", r.choice(*FAULT_KINDS)), **_WHEN, **FAULT_KINDS[kind]}
+    fields: r.Fields = {
+        "kind": ("kind", r.choice(*FAULT_KINDS)),
+        "model": ("model", r.text()),
+        **_WHEN,
+        **FAULT_KINDS[kind],
+    }
     found = r.read_fields(value, None, path, problems, fields)
     if sum(name in value for name in _WHEN) != 1:
         problems.append((path, "exactly one of 'every', 'rate' and 'at' says when"))
@@ -221,6 +227,19 @@ def _faults(value: object, _base: object, path: r.Path, problems: r.Problems) ->
         return r.BAD
     found = [_fault(item, (*path, i), problems) for i, item in enumerate(value)]
     return r.BAD if any(item is r.BAD for item in found) else tuple(found)
+
+
+_FACTOR = r.number(0, 1000, above_low=True)
+_FACTORS: r.Fields = {name: (name, _FACTOR) for name in ("ttft", "gap", "output_tokens")}
+
+
+def _models(value: object, _base: object, path: r.Path, problems: r.Problems) -> object:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        problems.append((path, f"{r.shown(value)} is not a mapping of model ids to factors"))
+        return r.BAD
+    read = r.group(ModelFactors(), _FACTORS)
+    found = {key: read(item, None, (*path, key), problems) for key, item in value.items()}
+    return r.BAD if any(item is r.BAD for item in found.values()) else found
 
 
 _DRIFT: r.Fields = {
@@ -320,6 +339,7 @@ BEHAVIOUR: r.Fields = {
         ),
     ),
     "cold_start": ("cold_start", r.group(ColdStart(takes_s=0.0), _COLD_START, required=("takes",))),
+    "models": ("models", _models),
     "faults": ("faults", _faults),
     "api_key": ("api_key", r.text(header=True)),
     "api_key_env": ("api_key_env", r.text(header=True)),

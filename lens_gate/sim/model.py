@@ -4,6 +4,7 @@ Times are seconds, shares are fractions, spreads are standard deviations of the 
 Every time here is what the server would take at ``time_scale`` 1.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -219,18 +220,28 @@ class ConcurrencyLimit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFactors:
+    """What makes one model different from the others: factors on its times and answers."""
+
+    ttft: float = 1.0
+    gap: float = 1.0
+    output_tokens: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """Something that goes wrong with some requests.
 
     Exactly one of ``every`` (request numbers N, 2N, ...), ``rate`` (a share, drawn from the
-    seed) and ``at`` (request numbers from 1) says with which. The other fields belong to the
-    kinds that the schema names.
+    seed) and ``at`` (request numbers from 1) says with which; with ``model``, only where that
+    model is asked. The other fields belong to the kinds that the schema names.
     """
 
     kind: FaultKind
     every: int | None = None
     rate: float | None = None
     at: tuple[int, ...] | None = None
+    model: str | None = None
     status: int = 500
     retry_after: str | None = None
     retry_after_ms: str | None = None
@@ -260,7 +271,7 @@ class Behaviour:
     before the first token. ``keepalive_s``: the interval of keep-alives, ``None`` for none.
     ``model``: the model id that answers report; ``None`` echoes the request's. ``tool_calls``: the
     share of requests with tools that are answered by a call. ``service_tier``: what answers report,
-    ``None`` echoes the request's.
+    ``None`` echoes the request's. ``models`` are factors by the model that is asked.
     """
 
     dialect: DialectName
@@ -288,6 +299,7 @@ class Behaviour:
     rate_limit: RateLimit | None = None
     concurrency_limit: ConcurrencyLimit | None = None
     cold_start: ColdStart | None = None
+    models: Mapping[str, ModelFactors] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str | None = None

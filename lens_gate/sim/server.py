@@ -13,7 +13,7 @@ from lens_gate.errors import LensError, WorldError
 from lens_gate.sim import ledger, limits, prompt_cache
 from lens_gate.sim.dialect import Ask, Dialect, Keys, Place, Refusal, Request
 from lens_gate.sim.dialects import table
-from lens_gate.sim.draws import draw, start_run
+from lens_gate.sim.draws import asked_of, draw, start_run
 from lens_gate.sim.model import Behaviour, Fault
 from lens_gate.sim.refusals import limit_refusal
 from lens_gate.sim.service import Call, State, refuse, respond
@@ -205,6 +205,8 @@ async def _judge(call: Call, state: State, body: bytes, place: Place) -> web.Str
     if isinstance(ask, Refusal):
         return await refuse(call, state, ask)
     call.entry.model, call.entry.stream = ask.model, ask.stream
+    call.draw = asked_of(call.draw, state.behaviour, ask.model)
+    call.entry.faults = tuple(fault.kind for fault in call.draw.faults)
     fault = next((f for f in call.draw.faults if f.kind == "status"), None)
     if fault is not None:
         return await refuse(call, state, _as_refusal(fault), fault)

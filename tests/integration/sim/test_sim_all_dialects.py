@@ -340,3 +340,26 @@ def test_faults_strike_every_dialect(served, wire, way, kind):
     assert entry["finish"] is None
     assert entry["reported"] is None
     assert entry["completion_tokens"] == (0 if kind == "empty_200" else 2)
+
+
+def test_one_server_answers_one_model_slower_and_longer_than_another(served, wire):
+    mapping = {
+        "ttft": {"fixed": "200ms"},
+        "gap": {"fixed": "0ms"},
+        "output_tokens": {"fixed": 4},
+        "models": {"slow": {"ttft": 20, "output_tokens": 2}},
+        "faults": [{"kind": "empty_200", "every": 1, "model": "broken"}],
+    }
+
+    async def scenario(client):
+        for model in ("quick", "slow", "broken"):
+            body = {"model": model, "messages": HELLO, "stream": True}
+            await send(client, wire, ("/v1/chat/completions", body, {}))
+        return (await client.stats())["recent"]
+
+    quick, slow, broken = served(mapping, scenario)
+    assert (quick["completion_tokens"], slow["completion_tokens"]) == (4, 8)
+    # At least as late as its script says, by the server's own stamps.
+    assert slow["first_output_ns"] - slow["read_ns"] >= 40e6
+    assert broken["completion_tokens"] == 0
+    assert (quick["faults"], broken["faults"]) == ([], ["empty_200"])

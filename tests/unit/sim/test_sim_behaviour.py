@@ -15,7 +15,16 @@ from lens_gate.sim import (
     behaviour_to_mapping,
 )
 from lens_gate.sim.keys import BEHAVIOUR, FAULT_KINDS
-from lens_gate.sim.model import PROFILES, Behaviour, Fault, FaultKind, Gaps, Times, Tokens
+from lens_gate.sim.model import (
+    PROFILES,
+    Behaviour,
+    Fault,
+    FaultKind,
+    Gaps,
+    ModelFactors,
+    Times,
+    Tokens,
+)
 
 FULL = {
     "dialect": "anthropic",
@@ -44,6 +53,7 @@ FULL = {
     "concurrency_limit": {"requests": 4, "beyond": "reject"},
     "cold_start": {"takes": "2s", "idle": "1m", "each_connection": True},
     "sigv4": {"access_key": "AKID", "secret_key": "not-a-secret"},
+    "models": {"slower": {"ttft": 1.5, "gap": 2, "output_tokens": 0.5}, "same": {}},
     "faults": [
         {"kind": "status", "status": 429, "retry_after": "1.5", "every": 4, "shape": "array"},
         {"kind": "error_event", "after_chunks": 3, "rate": "5%", "shape": "string"},
@@ -69,6 +79,7 @@ FULL = {
         {"kind": "bomb", "bytes": 100000, "every": 24},
         {"kind": "broken_chunking", "every": 25},
         {"kind": "garbage_after", "every": 26},
+        {"kind": "empty_200", "model": "slower", "every": 28},
         {"kind": "bad_crc", "which": "prelude", "every": 27},
     ],
     "api_key": "sk-not-a-secret",
@@ -120,6 +131,9 @@ def test_every_key_arrives():
     assert behaviour.headers_delay_s is None
     assert behaviour.faults[2] == Fault(kind="stall", at=(1, 4), for_s=2.0)
     assert behaviour.usage.factor == 3
+    assert behaviour.models["slower"] == ModelFactors(ttft=1.5, gap=2.0, output_tokens=0.5)
+    assert behaviour.models["same"] == ModelFactors()
+    assert behaviour.faults[-2].model == "slower"
     assert behaviour.faults[-1] == Fault(kind="bad_crc", which="prelude", every=27)
 
 
@@ -261,7 +275,7 @@ def test_schema_is_valid_and_names_the_same_keys():
         fault["properties"]["kind"]["const"]: set(fault["properties"]) - {"kind"}
         for fault in schema["$defs"]["fault"]["oneOf"]
     }
-    assert kinds == {kind: {"every", "rate", "at", *keys} for kind, keys in FAULT_KINDS.items()}
+    assert kinds == {kind: {"every", "rate", "at", "model", *keys} for kind, keys in FAULT_KINDS.items()}
     assert set(kinds) == set(get_args(FaultKind))
 
 

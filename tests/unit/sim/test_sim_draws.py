@@ -8,7 +8,15 @@ from itertools import islice, pairwise
 import pytest
 
 from lens_gate.sim.behaviour import behaviour_from_mapping
-from lens_gate.sim.draws import LONGEST_S, draw, drift_factors, gaps, start_run, words
+from lens_gate.sim.draws import (
+    LONGEST_S,
+    asked_of,
+    draw,
+    drift_factors,
+    gaps,
+    start_run,
+    words,
+)
 from lens_gate.sim.model import PROFILES, Drift, Step
 
 HOSTED, SELFHOST, STEADY = (PROFILES[name] for name in ("hosted", "selfhost", "steady"))
@@ -210,3 +218,34 @@ def test_a_share_of_requests_calls_and_nothing_else_moves():
     assert sum(d.calls for d in drawn) == pytest.approx(1200, abs=120)
     assert not any(d.calls for d in plain)
     assert [replace(d, calls=False) for d in drawn] == plain
+
+
+def test_a_model_s_factors_scale_its_own_draws_and_no_noise():
+    behaviour = behaviour_from_mapping(
+        {"profile": "hosted", "models": {"slow": {"ttft": 1.5, "output_tokens": 1.3}}}
+    )
+    _, drawn = session(behaviour, n=50)
+    for one in drawn:
+        slow = asked_of(one, behaviour, "slow")
+        assert slow.ttft_s == pytest.approx(1.5 * one.ttft_s)
+        assert slow.gap_s == one.gap_s
+        assert slow.output_tokens == max(1, round(1.3 * one.output_tokens))
+        assert (slow.ttft_noise, slow.number) == (one.ttft_noise, one.number)
+        assert asked_of(one, behaviour, "other") == one
+
+
+def test_a_model_s_faults_strike_no_other_model():
+    faults = [{"kind": "empty_200", "every": 1, "model": "bad"}, {"kind": "no_usage", "every": 2}]
+    behaviour = behaviour_from_mapping({"faults": faults})
+    _, drawn = session(behaviour, n=4)
+    struck = {
+        model: [[f.kind for f in asked_of(one, behaviour, model).faults] for one in drawn]
+        for model in ("bad", "good")
+    }
+    assert struck["good"] == [[], ["no_usage"], [], ["no_usage"]]
+    assert struck["bad"] == [
+        ["empty_200"],
+        ["empty_200", "no_usage"],
+        ["empty_200"],
+        ["empty_200", "no_usage"],
+    ]
