@@ -7,12 +7,14 @@ import click
 from lens_gate.cli.options import policy_option
 from lens_gate.cli.terminal import outside, say, tell, width
 from lens_gate.flows import baselines
+from lens_gate.flows.waivers import DAYS, Acceptance
+from lens_gate.flows.waivers import accept as accept_by_hand
 from lens_gate.render.stored import stored_listing, stored_run
 
 
 @click.group("baseline")
 def command() -> None:
-    """Store, list, show and prune baseline runs.
+    """Store, list, show and prune baseline runs; accept what is known.
 
     They are files in the repository, one for each run of each cell, written once and never edited.
     """
@@ -77,4 +79,53 @@ def prune(keep: int, policy_path: str | None) -> int:
     for path in removed:
         say(f"removed {path}")
     say(f"removed {len(removed)} stored runs")
+    return 0
+
+
+@command.command("accept")
+@click.argument("rule", required=False)
+@click.option("--cell", required=True, metavar="SCENARIO/TARGET", help="The cell.")
+@click.option("--ceiling", metavar="SHARE", help="Up to how much worse, such as 35%.")
+@click.option("--limit", metavar="VALUE", help="In the place of its max or min, such as 1.8s.")
+@click.option("--new-level", is_flag=True, help="The cell's history begins anew, from now on.")
+@click.option("--reason", required=True, metavar="TEXT", help="Why, in a sentence.")
+@click.option("--who", metavar="NAME", help="Who accepts it [default: git's user.name].")
+@click.option(
+    "--days",
+    type=int,
+    default=DAYS,
+    show_default=True,
+    metavar="N",
+    help="For how long, at most 90.",
+)
+@policy_option
+def accept(  # noqa: PLR0913  # one for each option
+    *,
+    rule: str | None,
+    cell: str,
+    ceiling: str | None,
+    limit: str | None,
+    new_level: bool,
+    reason: str,
+    who: str | None,
+    days: int,
+    policy_path: str | None,
+) -> int:
+    """Let RULE be exceeded in a cell for a while, or begin a cell's history anew.
+
+    It is written to waivers.yaml beside the baselines; it counts once it is merged.
+    """
+    wanted = Acceptance(
+        cell=cell,
+        reason=reason,
+        rule=rule,
+        ceiling=ceiling,
+        limit=limit,
+        new_level=new_level,
+        days=days,
+        who=who,
+    )
+    with outside() as world:
+        path = accept_by_hand(wanted, policy_path, world)
+    say(f"wrote {path}: commit it; it counts once it is merged, no rebase is needed")
     return 0

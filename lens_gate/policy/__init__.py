@@ -11,13 +11,16 @@ from lens_gate.policy.files import read_worktree_file
 from lens_gate.policy.init import init_files
 from lens_gate.policy.load import load
 from lens_gate.policy.overlay import overlay
-from lens_gate.policy.schema import report_schema_text, schema_text
+from lens_gate.policy.schema import report_schema_text, schema_text, waivers_schema_text
+from lens_gate.policy.waivers import read_waivers
 
 __all__ = [
     "init_files",
     "load",
     "overlay",
+    "read_waivers",
     "read_worktree_file",
     "report_schema_text",
     "schema_text",
+    "waivers_schema_text",
 ]

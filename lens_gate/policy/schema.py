@@ -19,6 +19,7 @@ from lens_gate.policy.wording import tell
 
 _POLICY = "policy-1.json"
 _REPORT = "report-1.json"
+_WAIVERS = "waivers-1.json"
 
 
 def schema_text() -> str:
@@ -44,6 +45,17 @@ def check_policy(root: Node, findings: Findings) -> None:
     """Hold a whole policy against the schema and note what does not fit, in human words."""
     for error in _validator().iter_errors(cast("Any", plain(root))):
         tell(error, root, findings, whole="the policy")
+
+
+def waivers_schema_text() -> str:
+    """The JSON Schema (draft 2020-12) of ``waivers.yaml``."""
+    return _shipped(_WAIVERS)
+
+
+def check_waivers(root: Node, findings: Findings) -> None:
+    """Hold the file of waivers against its schema."""
+    for error in _waivers_validator().iter_errors(cast("Any", plain(root))):
+        tell(error, root, findings, whole="the file")
 
 
 def check_prompt(row: Node, findings: Findings) -> None:
@@ -102,6 +114,11 @@ def _prompt_validator() -> Validator:
 @cache
 def _tools_validator() -> Validator:
     return _strict({"$ref": "#/$defs/tools", "$defs": _exact()["$defs"]})
+
+
+@cache
+def _waivers_validator() -> Validator:
+    return _strict(json.loads(_shipped(_WAIVERS)))
 
 
 def _strict(schema: Mapping[str, Any]) -> Validator:

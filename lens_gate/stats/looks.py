@@ -1,14 +1,16 @@
 """Group-sequential looks: when to look at accumulating pairs, and what each look may spend.
 
-The looks lie at n = 16, 24, 36, ... (each half as many again), and the error budget that is spent
-by n of N pairs is the root of n/N. The shares of the looks add up to one, so that by the union
-bound no dependence between looks can raise the error rate above the whole budget. Source of
+The looks lie at n = 16, 24, 36, ... (each about half as many again), and the error budget that is
+spent by n of N pairs is the root of n/N. The shares of the looks add up to one, so that by the
+union bound no dependence between looks can raise the error rate above the whole budget. Source of
 spending functions: Lan and DeMets, "Discrete sequential boundaries for clinical trials",
 Biometrika 70 (1983); the root is this house's choice (it costs less than a tenth of the requests
 against linear spending, and finds large changes early).
 """
 
+import itertools
 import math
+from collections.abc import Iterator
 
 FIRST = 16
 """Below this many pairs a signed-rank test can hardly fail one check of thirty."""
@@ -16,11 +18,15 @@ FIRST = 16
 
 def grid(most: int) -> tuple[int, ...]:
     """The looks at up to ``most`` pairs, rising; the last one is at ``most`` itself."""
-    sizes, size = [], FIRST
-    while size < most:
-        sizes.append(size)
-        size = size * 3 // 2
+    sizes = itertools.takewhile(lambda size: size < most, _sizes())
     return (*sizes, most) if most > 0 else ()
+
+
+def _sizes() -> Iterator[int]:
+    """16, 24, 36, 54, and from 80 on round numbers: 80, 120, 180, 270, 400, 600, ...."""
+    yield from (FIRST, 24, 36, 54)
+    for power in itertools.count():
+        yield from (size * 5**power for size in (80, 120, 180, 270))
 
 
 def spent(pairs: int, most: int) -> float:

@@ -9,6 +9,8 @@ from lens_gate.flows.baselines import listing, update
 from lens_gate.flows.gate import judge_saved
 from lens_gate.flows.history import history_of
 from lens_gate.metrics.arms import baseline_of
+from lens_gate.records.policy import Place
+from lens_gate.records.waiver import LevelShift
 from lens_gate.runner.journal import read_run
 
 CELL = "chat/quick"
@@ -113,3 +115,26 @@ def test_a_run_that_is_marked_bad_never_reaches_the_judge(measured, tmp_path):
     good = replace(baseline_of(run, CELL), run_id="another")
     kept = history_of(plan, [replace(good, bad="an outage"), good], most=3, run_id="this")
     assert list(kept.runs) == [good]
+
+
+def test_runs_from_before_an_accepted_level_do_not_compare(measured, tmp_path):
+    found = read_run(measured[2].write(tmp_path / "run.jsonl"))
+    baseline = baseline_of(found, CELL)
+    (cell,) = found.header.cells
+    stored = [
+        replace(baseline, run_id=f"r{day}", created=f"202611{day:02d}T000000Z")
+        for day in (9, 8, 3, 2)
+    ]
+
+    def shift(cell, since):
+        return LevelShift(cell=cell, since=since, reason="r", who="w", place=cell_place)
+
+    cell_place = Place(file="f", line=1, column=1)
+    shifts = [shift(CELL, "20261101T000000Z"), shift(CELL, "20261108T000000Z")]
+    history = history_of(cell, stored, most=10, run_id="", shifts=shifts)
+    assert [b.run_id for b in history.runs] == ["r8", "r9"]
+    assert history.incomparable == (
+        "2 stored runs are from before the level that was accepted at 20261108T000000Z",
+    )
+    others = [shift("chat/other", "20261108T000000Z")]
+    assert len(history_of(cell, stored, most=10, run_id="", shifts=others).runs) == 4
