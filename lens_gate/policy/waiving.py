@@ -4,12 +4,13 @@ A waiver raises one rule's margin (or moves its limit) in one cell. So a change 
 still fails, by the same tests, and a duet measures as long as it takes to tell.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 
 from lens_gate.metrics.catalogue import TargetKind, default_drift, default_margin
-from lens_gate.records.policy import Place, Policy, Rule, Scenario
+from lens_gate.policy.per_cell import in_each_cell
+from lens_gate.records.policy import Place, Policy, Rule
 from lens_gate.records.waiver import Accepted, Waiver, WaiverReport, WaiverState
 
 _ANYWHERE = Place(file="", line=0, column=0)
@@ -47,31 +48,18 @@ def waived(
         for w in head.waivers
         if replace(w, place=_ANYWHERE) not in known
     ]
-    scenarios = {
-        key: replace(s, rules=tuple(_rules(s, holding, kinds)))
-        for key, s in policy.scenarios.items()
-    }
-    return replace(policy, scenarios=scenarios), (*found, *pending)
+
+    def change(rule: Rule, cell: str) -> Rule:
+        own = [w for w in holding if (w.rule, w.cell) == (rule.id, cell)]
+        kind = kinds.get(rule.targets[0])
+        return _raised(rule, own, kind) if own and kind is not None else rule
+
+    return in_each_cell(policy, change), (*found, *pending)
 
 
-def _rules(
-    scenario: Scenario, holding: Sequence[Waiver], kinds: Mapping[str, TargetKind]
-) -> Iterable[Rule]:
-    for rule in scenario.rules:
-        left = list(rule.targets)
-        for target in rule.targets:
-            cell = f"{scenario.key}/{target}"
-            own = [w for w in holding if (w.rule, w.cell) == (rule.id, cell)]
-            if own and target in kinds:
-                left.remove(target)
-                yield _raised(rule, target, own, kinds[target])
-        if left:
-            yield replace(rule, targets=tuple(left))
-
-
-def _raised(rule: Rule, target: str, own: Sequence[Waiver], kind: TargetKind) -> Rule:
+def _raised(rule: Rule, own: Sequence[Waiver], kind: TargetKind) -> Rule:
     """The rule in one cell with the highest of the ceilings that hold there."""
-    raised = replace(rule, targets=(target,))
+    raised = rule
     because: list[Waiver] = []
     for waiver in own:
         changed = _with_ceiling(_with_limit(raised, waiver), waiver, kind)
@@ -110,3 +98,18 @@ def _with_limit(rule: Rule, waiver: Waiver) -> Rule:
 
 def _words(waiver: Waiver) -> str:
     return f"accepted until {waiver.expires}: {waiver.reason} ({waiver.who})"
+
+
+def demoted(policy: Policy, found: Mapping[str, str]) -> Policy:
+    """The policy in which rules that raise false alarms only warn.
+
+    ``found`` says why, in words, by ``scenario/target/rule``.
+    """
+
+    def change(rule: Rule, cell: str) -> Rule:
+        why = found.get(f"{cell}/{rule.id}")
+        if why is None or rule.severity == "warn":
+            return rule
+        return replace(rule, severity="warn", demoted=why)
+
+    return in_each_cell(policy, change)

@@ -297,6 +297,7 @@ class Rule:
     all. ``max`` and ``min`` are absolute, in the metric's unit (seconds, tokens, US dollars,
     fraction). ``may_be_inconclusive``: not refused for having too little power. ``waived`` says
     which accepted ceilings its margins or limits are, in words; empty where they are its own.
+    ``demoted`` says why it only warns though the policy lets it fail.
     """
 
     id: str
@@ -314,6 +315,7 @@ class Rule:
     max_regression: float | None = None
     may_be_inconclusive: bool = False
     waived: str = ""
+    demoted: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
