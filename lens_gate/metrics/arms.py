@@ -1,24 +1,19 @@
-"""From samples, or from a stored baseline, to the arms that the judge compares; and to baselines.
-
-Both kinds of arm are built from the same rows (one for each request), so that a stored run and a
-fresh one can't differ by the way in which they were read.
-"""
+"""From samples or a stored baseline to the arms that the judge compares; and to baselines."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypedDict
 
 from lens_gate.errors import LensError
-from lens_gate.metrics.bounds import limits
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.metrics.derive import censored, scalars
+from lens_gate.metrics.rows import LOST, Numbers, arm_of, numbers_of, stored_numbers
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.check import Arm
 from lens_gate.records.report import Unit
 from lens_gate.records.run import Run
-from lens_gate.records.sample import Sample
+from lens_gate.records.sample import ArmName, Phase, Sample
 
 ENVIRONMENT_KEPT: frozenset[str] = frozenset(
     {"lens_gate", "python", "platform", "loop", "clock", "runner"}
@@ -35,27 +30,6 @@ _PLACES: Mapping[Unit, int] = {
     "requests/s": 6,
 }
 
-_GAPS = frozenset({"itl", "tpot", "chunk_gap_max"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
-    """One request: its numbers, its lower bounds, and whether it went through at once.
-
-    ``limits`` are between what its numbers lie, where they are not exact.
-    """
-
-    prompt_id: str
-    values: Mapping[str, float]
-    bounds: Mapping[str, float]
-    failed: bool
-    retried: bool
-    limits: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-
-
-# A failed request of a stored run: counted there, without a row.
-_LOST = _Row(prompt_id="", values={}, bounds={}, failed=True, retried=False)
-
 
 def head_arm(samples: Iterable[Sample], metric: str, objectives: Mapping[str, float]) -> Arm:
     """The head's side of a check: one cell's measured requests, in the order in which they went.
@@ -69,7 +43,56 @@ def head_arm(samples: Iterable[Sample], metric: str, objectives: Mapping[str, fl
     Raises:
         KeyError: no such metric.
     """
-    return _arm(_rows(samples), metric, objectives)
+    return arm_of(numbers_of(measured(samples)), metric, objectives)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairs:
+    """The numbers of both sides of one cell's pairs."""
+
+    head: tuple[Numbers, ...]
+    control: tuple[Numbers, ...]
+
+    def arms(self, metric: str, objectives: Mapping[str, float]) -> tuple[Arm, Arm]:
+        """The head's and the control's side of a check.
+
+        As ``head_arm``; the keys are the numbers of the pairs. A pair of which one side succeeded
+        but has no such number says nothing on either side: it is left out of both, and is no error.
+
+        Raises:
+            KeyError: no such metric.
+        """
+        void: set[int | None] = set()
+        if CATALOGUE[metric].per == "request":
+            void = {
+                row.pair
+                for row in (*self.head, *self.control)
+                if row.known(metric) is None and not row.lost(metric)
+            }
+        head, control = (
+            [row for row in rows if row.pair not in void or row.lost(metric)]
+            for rows in (self.head, self.control)
+        )
+        return (
+            arm_of(head, metric, objectives, keys=[row.pair for row in head]),
+            arm_of(control, metric, objectives, keys=[row.pair for row in control]),
+        )
+
+    def without(self, pairs: Collection[int | None]) -> "Pairs":
+        """The others."""
+        return Pairs(
+            head=tuple(row for row in self.head if row.pair not in pairs),
+            control=tuple(row for row in self.control if row.pair not in pairs),
+        )
+
+
+def pairs_of(samples: Iterable[Sample], phase: Phase = "measured") -> Pairs:
+    """Both sides of the pairs of one cell, in the order of sending."""
+    samples = list(samples)
+    return Pairs(
+        head=tuple(numbers_of(of_arm(samples, "head", phase))),
+        control=tuple(numbers_of(of_arm(samples, "control", phase))),
+    )
 
 
 def stored_arm(
@@ -87,158 +110,62 @@ def stored_arm(
     Raises:
         KeyError: no such metric.
     """
-    rows = _stored_rows(baseline)
+    rows = stored_numbers(baseline)
     if prompts is not None:
-        rows = [row for row in rows if row is _LOST or row.prompt_id in prompts]
-    return _arm(rows, metric, objectives)
-
-
-def without_value(samples: Iterable[Sample], metric: str) -> int:
-    """How many successful measured requests have no such number (left out, and to be counted)."""
-    return sum(
-        1 for row in _rows(samples) if not (row.failed or row.retried) and metric not in row.values
-    )
-
-
-def meets(values: Mapping[str, float], objectives: Mapping[str, float]) -> bool:
-    """Whether a successful request with these numbers meets every objective.
-
-    A number that is not known is not met. The exception is by definition: an answer without two
-    tokens to tell apart has no gap that could be too long.
-    """
-    return all(_meets(values, name, limit) for name, limit in objectives.items())
-
-
-def _meets(values: Mapping[str, float], name: str, limit: float) -> bool:
-    value = values.get(name)
-    if value is None:
-        no_gap = "chunk_gap_max" not in values or values.get("output_tokens", 2.0) <= 1
-        return name in _GAPS and no_gap
-    return value >= limit if CATALOGUE[name].better == "higher" else value <= limit
+        rows = [row for row in rows if row is LOST or row.prompt_id in prompts]
+    return arm_of(rows, metric, objectives)
 
 
 def measured(samples: Iterable[Sample]) -> list[Sample]:
-    """The head's measured requests in the order of sending: no warm-up, nothing broken off."""
-    kept = (s for s in samples if s.phase == "measured" and s.arm == "head")
+    """The head's measured requests in the order of sending.
+
+    No warm-up, no control, nothing of a confirming block, nothing broken off.
+    """
+    return of_arm(samples, "head")
+
+
+def of_arm(samples: Iterable[Sample], arm: ArmName, phase: Phase = "measured") -> list[Sample]:
+    """The requests of one arm and one phase, in the order of sending."""
+    kept = (s for s in samples if s.phase == phase and s.arm == arm)
     return sorted(kept, key=lambda s: s.seq)
 
 
-def _rows(samples: Iterable[Sample]) -> list[_Row]:
-    return [
-        _Row(
-            prompt_id=sample.prompt_id,
-            values=scalars(sample),
-            bounds=censored(sample),
-            failed=sample.failure is not None,
-            retried=sample.attempts > 1,
-            limits=limits(sample),
-        )
-        for sample in measured(samples)
-    ]
+def complete_pairs(samples: Iterable[Sample], phase: Phase = "measured") -> int:
+    """The n such that of the pairs 0 to n - 1 both sides were measured. A failure is a side too."""
+    return _leading((s.arm, s.pair) for s in samples if s.phase == phase)
 
 
-def _stored_rows(baseline: Baseline) -> list[_Row]:
-    timed_out, retried = set(baseline.censored), set(baseline.retried)
-    rows = []
-    for index, prompt_id in enumerate(baseline.prompt_ids):
-        present = {
-            name: value
-            for name, column in baseline.values.items()
-            if (value := column[index]) is not None
-        }
-        late = index in timed_out
-        rows.append(
-            _Row(
-                prompt_id=prompt_id,
-                values={} if late else present,
-                bounds=present if late else {},
-                failed=late,
-                retried=index in retried,
-            )
-        )
-    return rows + [_LOST] * sum(baseline.failures.values())
+def complete_blocks(samples: Iterable[Sample], phase: Phase = "measured") -> int:
+    """The n such that in the pairs of blocks 0 to n - 1 both arms have sent.
+
+    Where a cap ended the cell, the last of them may have been broken off.
+    """
+    return _leading((s.arm, s.block) for s in samples if s.phase == phase)
 
 
-def _arm(rows: Sequence[_Row], metric: str, objectives: Mapping[str, float]) -> Arm:
-    unit = CATALOGUE[metric].unit
-    pairs = _pairs(rows)
-    if metric in ("error_rate", "goodput"):
-        wanted = objectives if metric == "goodput" else {}
-        good = [
-            pair
-            for pair, row in zip(pairs, rows, strict=True)
-            if not row.failed and not row.retried and meets(row.values, wanted)
-        ]
-        least, most = _missed(rows, wanted)
-        errors = len(rows) - len(good)
-        exact = least == errors == most
-        return Arm(
-            values=(1.0,) * len(good),
-            pair=tuple(good),
-            errors=errors,
-            errors_low=None if exact else least,
-            errors_high=None if exact else most,
-        )
-    values: list[float] = []
-    kept: list[tuple[str, int]] = []
-    late: list[bool] = []
-    within: list[tuple[float, float]] = []
-    errors = 0
-    is_time = unit in ("s", "tokens/s")
-    for pair, row in zip(pairs, rows, strict=True):
-        value = row.values.get(metric, row.bounds.get(metric))
-        if value is not None:
-            values.append(value)
-            kept.append(pair)
-            late.append(metric in row.bounds)
-            within.append(row.limits.get(metric, (value, value)))
-        elif row.failed or (row.retried and is_time):
-            errors += 1
-    return Arm(
-        values=tuple(values),
-        pair=tuple(kept),
-        censored=tuple(late) if any(late) else None,
-        errors=errors,
-        **_between(values, within),
-    )
+def _leading(numbered: Iterable[tuple[ArmName, int | None]]) -> int:
+    sides: dict[ArmName, set[int | None]] = {"head": set(), "control": set()}
+    for arm, number in numbered:
+        sides[arm].add(number)
+    both = sides["head"] & sides["control"]
+    return next(n for n in range(len(both) + 1) if n not in both)
 
 
-def _missed(rows: Sequence[_Row], objectives: Mapping[str, float]) -> tuple[int, int]:
-    """The least and the most requests that can have missed an objective, failed ones included."""
-    missed = [0, 0]
-    for row in rows:
-        for place in (0, 1):
-            values = {
-                **row.values,
-                **{
-                    name: pair[place ^ (CATALOGUE[name].better == "higher")]
-                    for name, pair in row.limits.items()
-                },
-            }
-            missed[place] += row.failed or row.retried or not meets(values, objectives)
-    return missed[0], missed[1]
+def first_pairs(samples: Iterable[Sample], pairs: int, phase: Phase = "measured") -> list[Sample]:
+    """The samples of both arms that belong to the first pairs (or pairs of blocks)."""
+    found = []
+    for sample in samples:
+        number = sample.pair if sample.block is None else sample.block
+        if sample.phase == phase and number is not None and number < pairs:
+            found.append(sample)
+    return found
 
 
-class _Between(TypedDict, total=False):
-    low: tuple[float, ...]
-    high: tuple[float, ...]
-
-
-def _between(values: Sequence[float], within: Sequence[tuple[float, float]]) -> _Between:
-    """The bounds of an arm's values, where one of them is not exact."""
-    if all(pair == (value, value) for value, pair in zip(values, within, strict=True)):
-        return {}
-    return {"low": tuple(low for low, _ in within), "high": tuple(high for _, high in within)}
-
-
-def _pairs(rows: Sequence[_Row]) -> list[tuple[str, int]]:
-    """Prompt ids made unique by occurrence, failed requests counted, so that both arms agree."""
-    seen: Counter[str] = Counter()
-    keys = []
-    for row in rows:
-        keys.append((row.prompt_id, seen[row.prompt_id]))
-        seen[row.prompt_id] += 1
-    return keys
+def dropped_pairs(samples: Iterable[Sample]) -> int:
+    """How many complete measured pairs lost a side to an error or a retry, timeouts included."""
+    samples = list(samples)
+    complete = first_pairs(samples, complete_pairs(samples))
+    return len({s.pair for s in complete if s.failure is not None or s.attempts > 1})
 
 
 def baseline_of(
@@ -246,8 +173,9 @@ def baseline_of(
 ) -> Baseline:
     """The stored form of one cell of a run: scalars by prompt id, and where they come from.
 
-    Rows are sorted by prompt id, then by the order of sending. ``environment`` names the keys of
-    the run's environment that are kept. Nothing that was sent or answered is in it.
+    Of a duet it is the head's side: what a control sent is no baseline of this commit. Rows are
+    sorted by prompt id, then by the order of sending. ``environment`` names the keys of the run's
+    environment that are kept. Nothing that was sent or answered is in it.
 
     Raises:
         LensError: the run has no such cell.
@@ -256,7 +184,7 @@ def baseline_of(
     if plan is None:
         known = ", ".join(c.cell for c in run.header.cells)
         raise LensError(f"The run has no cell {cell!r}.", f"It measured: {known}.")
-    own = [s for s in run.samples if s.cell == cell]
+    own = [s for s in run.samples if s.cell == cell and s.arm == "head"]
     rows = sorted(measured(own), key=lambda s: s.prompt_id)
     kept = [s for s in rows if s.failure is None or censored(s)]
     header = run.header

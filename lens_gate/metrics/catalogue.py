@@ -242,6 +242,25 @@ _LIKE_FIRST_TOKEN = frozenset(
 )
 _LIKE_STREAM = frozenset({"itl", "tpot", "e2e", "e2e_scheduled", "output_tps"})
 
+# The default margins of a duet (statistics.md 3.7): unchanged builds are decided within 100 to 150
+# pairs. Metrics that it does not name have none: their spread on pairs has not been measured.
+_MARGIN_HOSTED = {
+    ("ttft", "typ"): 0.20,
+    ("ttft", "p95"): 0.75,
+    ("itl", "typ"): 0.15,
+    ("e2e", "typ"): 0.15,
+    ("e2e", "p95"): 0.40,
+    ("cost_usd", "mean"): 0.10,
+}
+_MARGIN_SELF_HOSTED = {
+    ("ttft", "typ"): 0.10,
+    ("ttft", "p95"): 0.40,
+    ("itl", "typ"): 0.05,
+    ("e2e", "typ"): 0.10,
+    ("e2e", "p95"): 0.25,
+    ("cost_usd", "mean"): 0.05,
+}
+
 # The default margins of history mode (statistics.md 3.7). No p95 by default.
 _DRIFT_HOSTED = {
     ("ttft", "typ"): 1.0,
@@ -298,6 +317,29 @@ def check_kind(metric: str, statistic: str) -> "CheckKind":
     if row.per == "arm":
         return "error_rate"
     return "shift" if metric == "cold_start_penalty" else "mean"
+
+
+def by_blocks(metric: str) -> bool:
+    """Whether a relative rule on this metric needs whole blocks of load from each arm.
+
+    No single request has such a number, and no run of the control beside the head's has one that
+    could be paired with it: throughput, rates of good or successful requests, the cost of a cold
+    start. Errors are counted on the pairs themselves.
+
+    Raises:
+        KeyError: no such metric.
+    """
+    return CATALOGUE[metric].per == "window" or metric == "goodput"
+
+
+def default_margin(metric: str, statistic: str, kind: TargetKind) -> float | None:
+    """The margin of a relative rule in a duet that names none (statistics.md 3.7).
+
+    A fraction (0.2: a fifth more). ``None``: there is no default, the rule must name one. A
+    simulated target has the noise of a hosted one, so it counts as hosted.
+    """
+    table = _MARGIN_SELF_HOSTED if kind == "self-hosted" else _MARGIN_HOSTED
+    return table.get((metric, statistic))
 
 
 def default_drift(metric: str, statistic: str, kind: TargetKind) -> float | None:

@@ -20,7 +20,7 @@ from typing import Literal
 from lens_gate.metrics.derive import NS
 from lens_gate.records.check import Arm
 from lens_gate.records.load_report import ColdStart
-from lens_gate.records.sample import Sample
+from lens_gate.records.sample import ArmName, Sample
 from lens_gate.stats.quantiles import sample_quantile
 from lens_gate.stats.rank_sum import shift, shift_interval
 
@@ -47,7 +47,10 @@ class _Start:
 
 
 def cold_start(samples: Iterable[Sample]) -> ColdStart | None:
-    """The cold starts of one cell, its warm-up among them; ``None`` where nothing succeeded."""
+    """The head's cold starts in one cell, its warm-up among them; ``None`` where none succeeded.
+
+    What the control sends keeps the cell from being silent.
+    """
     starts = _starts(samples)
     if not starts:
         return None
@@ -71,23 +74,26 @@ def cold_start(samples: Iterable[Sample]) -> ColdStart | None:
     )
 
 
-def cold_arms(samples: Iterable[Sample]) -> tuple[Arm, Arm]:
-    """Cold requests and warm ones, for a check of the shift between them."""
-    starts = _starts(samples)
+def cold_arms(samples: Iterable[Sample], arm: ArmName = "head") -> tuple[Arm, Arm]:
+    """Cold requests of this arm and its warm ones, for a check of the shift between them."""
+    starts = _starts(samples, arm)
     cold = tuple(s.seconds for s in starts if s.cold)
     return Arm(values=cold), Arm(values=tuple(s.seconds for s in starts if not s.cold))
 
 
-def _starts(samples: Iterable[Sample]) -> list[_Start]:
+def _starts(samples: Iterable[Sample], arm: ArmName = "head") -> list[_Start]:
     found: list[_Start] = []
     busy_until: int | None = None
-    kept = [s for s in samples if s.arm == "head" and s.marks.sent is not None]
+    first = True
+    kept = [s for s in samples if s.marks.sent is not None]
     for sample in sorted(kept, key=_began):
         began = _began(sample)
         silent = busy_until is not None and (began - busy_until) * NS >= IDLE_S
         seconds = _seconds(sample, began)
-        if seconds is not None:
-            found.append(_start(sample, seconds, first=busy_until is None, after_silence=silent))
+        if sample.arm == arm:
+            if seconds is not None:
+                found.append(_start(sample, seconds, first=first, after_silence=silent))
+            first = False
         marks = sample.marks
         ends = (marks.done, marks.last_output, marks.sent, busy_until)
         busy_until = max(end for end in ends if end is not None)

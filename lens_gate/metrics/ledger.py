@@ -118,6 +118,22 @@ def reserve(ledger: Ledger, target: str, amount: Decimal) -> Ledger | Refusal:
     )
 
 
+def release(ledger: Ledger, target: str, reserved: Decimal) -> Ledger:
+    """The ledger after a request that had ``reserved`` set aside turned out not to be sent.
+
+    Raises:
+        KeyError: the ledger has no such target.
+        ValueError: nothing of that size is reserved.
+    """
+    settled = settle(ledger, target, reserved, ZERO)
+    account = settled.accounts[target]
+    return replace(
+        settled,
+        requests=settled.requests - 1,
+        accounts=_with(settled, target, replace(account, requests=account.requests - 1)),
+    )
+
+
 def settle(ledger: Ledger, target: str, reserved: Decimal, bill: Decimal | None) -> Ledger:
     """The ledger after a request that had ``reserved`` set aside ended with this bill.
 

@@ -3,27 +3,29 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-from lens_gate.metrics.arms import measured
+from lens_gate.metrics.arms import measured, of_arm
 from lens_gate.metrics.catalogue import CATALOGUE
-from lens_gate.metrics.derive import censored, estimated, scalars
-from lens_gate.metrics.pricing import bill
+from lens_gate.metrics.derive import NS, censored, estimated, scalars
+from lens_gate.metrics.pricing import Bill, bill
 from lens_gate.records.baseline import Baseline
+from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import UnitPrices
 from lens_gate.records.report import Statistics
-from lens_gate.records.sample import Sample
+from lens_gate.records.sample import ArmName, Sample
 from lens_gate.stats.describe import describe
 
 
-def statistics(samples: Iterable[Sample]) -> Mapping[str, Statistics]:
-    """The statistics of one cell's measured requests, by metric, in the catalogue's order.
+def statistics(samples: Iterable[Sample], *, arm: ArmName = "head") -> Mapping[str, Statistics]:
+    """The statistics of one arm's measured requests in a cell, by metric, in catalogue order.
 
     A request that timed out counts with its limit; ``Statistics.censored`` says how many did.
     Metrics that no request has are left out, and so are numbers by estimated token counts, which
     ``remarks`` tells of.
     """
     columns: dict[str, _Column] = {}
-    for sample in measured(samples):
+    for sample in of_arm(samples, arm):
         for bounds, found in ((False, scalars(sample)), (True, censored(sample))):
             for name, value in found.items():
                 columns.setdefault(name, _Column()).add(value, is_bound=bounds)
@@ -76,20 +78,44 @@ def remarks(samples: Iterable[Sample]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def price_remarks(prices: UnitPrices, samples: Iterable[Sample]) -> tuple[str, ...]:
+def price_remarks(
+    prices: UnitPrices, samples: Iterable[Sample], *, created: str
+) -> tuple[str, ...]:
     """What the bills of one cell rest on besides the unit prices: sentences with their counts.
 
     A model or a service tier that the table does not know, usage that contradicts itself, a cost
     that the provider states and we do not find. Names are the server's own words, unescaped.
+    Each bill is of the moment of its request; ``created`` is when the run began, as its header has
+    it (where it has no such time, prices are those of the present).
     """
+    start = _moment(created)
     notes = Counter(
         note
         for s in measured(samples)
         if s.usage is not None
         and s.usage.source == "provider"
-        and (note := bill(prices, s.usage, model=s.model, service_tier=s.service_tier).note)
+        and (note := _billed(prices, s, s.usage, start).note)
     )
     return tuple(f"{note} ({_requests(count)})" for note, count in sorted(notes.items()))
+
+
+def _moment(created: str) -> datetime | None:
+    try:
+        return datetime.strptime(created, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def _billed(prices: UnitPrices, sample: Sample, usage: Usage, start: datetime | None) -> Bill:
+    sent, done = sample.marks.sent or sample.marks.ready, sample.marks.done
+    return bill(
+        prices,
+        usage,
+        model=sample.model,
+        service_tier=sample.service_tier,
+        at=None if start is None else start + timedelta(seconds=sent * NS),
+        seconds=0.0 if done is None else (done - sent) * NS,
+    )
 
 
 @dataclass(frozen=True, slots=True)

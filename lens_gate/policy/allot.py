@@ -10,7 +10,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Literal, TypeAlias
 
-from lens_gate.load.order import warm_calls
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import UnitPrices
 from lens_gate.records.policy import Budget, Scenario, Target
@@ -20,18 +19,15 @@ _RESOURCES: tuple[Resource, ...] = ("money", "requests", "time")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Draft:
-    """A cell before its N is known. ``attempts`` is how often one request may be sent, at most.
+class ArmDraft:
+    """What one request of an arm takes, and where it goes.
 
-    ``most`` is the largest N that policy and load allow, ``each_s`` the expected time that one
-    request adds to the run.
+    ``attempts`` is how often it may be sent, at most; ``each_s`` the expected time that it adds to
+    the run, ``expected_s`` how long it takes itself.
     """
 
-    scenario: Scenario
     target: Target
-    gating: bool
     attempts: int
-    most: int
     each_s: Fraction
     worst_usd: Decimal
     expected_usd: Decimal
@@ -40,15 +36,48 @@ class Draft:
     prices: UnitPrices
     provider: Provider
 
+    def unit(self, resource: Resource) -> Fraction:
+        """What one request is expected to take of a resource."""
+        if resource == "money":
+            return Fraction(self.expected_usd)
+        return self.each_s if resource == "time" else Fraction(1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A cell before its N is known: the head's arm and, in a duet, its control's.
+
+    ``most`` is the largest N that policy and load allow, ``min_n`` the smallest that may be looked
+    at. In blocks of load N counts those, of ``block_requests`` each. ``prompts`` is how many
+    different ones are sent; ``warms``: each is sent once, unmeasured, before it is measured.
+    ``confirm``: as much again is set aside to test a failure on.
+    """
+
+    scenario: Scenario
+    head: ArmDraft
+    gating: bool
+    most: int
+    min_n: int
+    prompts: int
+    warms: bool
+    control: ArmDraft | None = None
+    block_requests: int = 0
+    confirm: bool = False
+
+    @property
+    def target(self) -> Target:
+        """The target of the cell: the head's."""
+        return self.head.target
+
+    @property
+    def arms(self) -> tuple[ArmDraft, ...]:
+        """The head's, and the control's where there is one."""
+        return (self.head,) if self.control is None else (self.head, self.control)
+
     @property
     def cell(self) -> str:
         """``scenario/target``."""
         return f"{self.scenario.key}/{self.target.key}"
-
-    @property
-    def min_n(self) -> int:
-        """The smallest N that may be looked at; in a sweep ``samples.min`` is of each step."""
-        return self.scenario.samples.min * self.steps
 
     @property
     def steps(self) -> int:
@@ -56,43 +85,38 @@ class Draft:
         return max(1, len(self.scenario.load.steps))
 
     @property
+    def each(self) -> int:
+        """Requests of each arm for one more of N, those of a confirming block among them."""
+        return max(1, self.block_requests) * (2 if self.confirm else 1)
+
+    @property
     def least(self) -> int:
-        """Requests of the smallest measurement that may be looked at, warm-up included."""
+        """Requests an arm of the smallest measurement that may be looked at, with its warm-up."""
         return self.total(self.min_n)
 
     def warmup(self, n: int) -> int:
-        """Unmeasured requests before ``n`` measured ones, those that warm a prompt cache too."""
-        warm = warm_calls(self.scenario.prompts, n) if self.scenario.cache == "warm" else 0
-        return self.scenario.samples.warmup + warm
+        """Unmeasured requests of each arm at such an N, those that warm a prompt cache too."""
+        return self.scenario.samples.warmup + (
+            min(self.prompts, n * self.each) if self.warms else 0
+        )
 
     def total(self, n: int) -> int:
-        """Requests of a measurement of ``n``, warm-up included."""
-        return n + self.warmup(n)
+        """Requests of each arm at such an N, warm-up included."""
+        return n * self.each + self.warmup(n)
 
     def fitting(self, requests: int) -> int:
-        """The largest N of which the requests, warm-up included, are no more than these."""
-        n = requests - self.scenario.samples.warmup
-        if self.scenario.cache == "warm":
-            prompts = len(self.scenario.prompts)
-            n = max(n - prompts, min(n // 2, prompts))
+        """The largest N of which each arm's requests, warm-up included, are no more than these."""
+        left = requests - self.scenario.samples.warmup
+        n = left // self.each
+        if self.warms:
+            few = min(left // (2 * self.each), self.prompts // self.each)
+            n = max((left - self.prompts) // self.each, few)
         return n - n % self.steps
-
-    def worst(self, requests: int) -> Decimal:
-        """What so many requests cost at most, retries included."""
-        return self.worst_usd * requests * self.attempts
-
-    def unit(self, resource: Resource) -> Fraction:
-        """What one request is expected to take of a resource."""
-        if resource == "money":
-            return Fraction(self.expected_usd)
-        if resource == "time":
-            return self.each_s
-        return Fraction(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cap:
-    """A budget over the cells of one target, or of all (``target`` is ``None``)."""
+    """A budget over the requests to one target, or over all (``target`` is ``None``)."""
 
     target: str | None
     budget: Budget
@@ -102,9 +126,26 @@ class Cap:
         """Where the policy has it."""
         return "budget" if self.target is None else f"targets.{self.target}.budget"
 
+    def arms(self, draft: Draft) -> tuple[ArmDraft, ...]:
+        """The arms of a cell whose requests draw on it: each on that of the target it goes to."""
+        return tuple(arm for arm in draft.arms if self.target in (None, arm.target.key))
+
     def covers(self, draft: Draft) -> bool:
         """Whether the cell draws on it."""
-        return self.target in (None, draft.target.key)
+        return bool(self.arms(draft))
+
+    def unit(self, draft: Draft, resource: Resource) -> Fraction:
+        """What one request of each arm is expected to take of it."""
+        return sum((arm.unit(resource) for arm in self.arms(draft)), Fraction(0))
+
+    def worst_requests(self, draft: Draft, requests: int) -> int:
+        """How often so many requests of each arm may be sent, retries included."""
+        return requests * sum(arm.attempts for arm in self.arms(draft))
+
+    def worst_usd(self, draft: Draft, requests: int) -> Decimal:
+        """What so many requests of each arm cost at most, retries included."""
+        each = (arm.worst_usd * arm.attempts for arm in self.arms(draft))
+        return requests * sum(each, Decimal(0))
 
     def amount(self, resource: Resource) -> Fraction | None:
         """How much of a resource it allows; ``None`` where it sets no limit."""
@@ -133,10 +174,10 @@ def lacking(drafts: Iterable[Draft], caps: Iterable[Cap]) -> tuple[Resource, Cap
     every = list(drafts)
     for cap in caps:
         covered = [d for d in every if cap.covers(d)]
-        requests = sum(d.least * d.attempts for d in covered)
+        requests = sum(cap.worst_requests(d, d.least) for d in covered)
         if cap.budget.max_requests is not None and requests > cap.budget.max_requests:
             return "requests", cap
-        money = sum((d.worst(d.least) for d in covered), Decimal(0))
+        money = sum((cap.worst_usd(d, d.least) for d in covered), Decimal(0))
         if cap.budget.max_usd is not None and money > cap.budget.max_usd:
             return "money", cap
     return None
@@ -169,20 +210,20 @@ def _n(draft: Draft, drafts: Sequence[Draft], caps: Iterable[Cap]) -> Share:
             continue
         covered = [d for d in drafts if cap.covers(d)]
         for resource in _RESOURCES:
-            amount, unit = cap.amount(resource), draft.unit(resource)
+            amount, unit = cap.amount(resource), cap.unit(draft, resource)
             if amount is None or unit == 0:
                 continue
-            level = _level(amount, [_bounds(d, resource) for d in covered])
-            low, high = _bounds(draft, resource)
+            level = _level(amount, [_bounds(d, cap, resource) for d in covered])
+            low, high = _bounds(draft, cap, resource)
             n = draft.fitting(math.floor(max(low, min(high, level)) / unit))
             if n < best.n:
                 best = Share(n=max(0, n), limited_by=resource)
     return best
 
 
-def _bounds(draft: Draft, resource: Resource) -> tuple[Fraction, Fraction]:
+def _bounds(draft: Draft, cap: Cap, resource: Resource) -> tuple[Fraction, Fraction]:
     """The least and the most of a resource that a cell can take, warm-up included."""
-    unit = draft.unit(resource)
+    unit = cap.unit(draft, resource)
     least = draft.least if draft.gating else 0
     return unit * least, unit * draft.total(draft.most)
 
@@ -228,7 +269,7 @@ def allot_new(drafts: Sequence[Draft], left: Sequence[Cap]) -> tuple[list[Draft]
 
 def _late(drafts: Sequence[Draft], caps: Iterable[Cap]) -> tuple[Resource, Cap] | None:
     for cap in caps:
-        needs = sum((d.unit("time") * d.least for d in drafts if cap.covers(d)), Fraction(0))
+        needs = sum((cap.unit(d, "time") * d.least for d in drafts), Fraction(0))
         amount = cap.amount("time")
         if amount is not None and needs > amount:
             return "time", cap
@@ -240,10 +281,10 @@ def remainder(cap: Cap, drafts: Iterable[Draft], shares: Mapping[str, Share]) ->
     taken = [(d, d.total(shares[d.cell].n)) for d in drafts if cap.covers(d) and shares[d.cell].n]
     usd, requests, seconds = cap.budget.max_usd, cap.budget.max_requests, cap.budget.max_duration_s
     if usd is not None:
-        usd = max(Decimal(0), usd - sum((d.worst(n) for d, n in taken), Decimal(0)))
+        usd = max(Decimal(0), usd - sum((cap.worst_usd(d, n) for d, n in taken), Decimal(0)))
     if requests is not None:
-        requests = max(0, requests - sum(n * d.attempts for d, n in taken))
+        requests = max(0, requests - sum(cap.worst_requests(d, n) for d, n in taken))
     if seconds is not None:
-        seconds = max(0.0, seconds - sum(float(d.unit("time") * n) for d, n in taken))
+        seconds = max(0.0, seconds - sum(float(cap.unit(d, "time") * n) for d, n in taken))
     budget = Budget(max_usd=usd, max_requests=requests, max_duration_s=seconds)
     return replace(cap, budget=budget)

@@ -83,9 +83,10 @@ def describe_rule(rule: Rule) -> str:
     """A rule as the policy would say it."""
     name = f"{rule.metric}.{rule.statistic}" if rule.statistic else rule.metric
     parts = [name]
+    margins = (("max_regression", rule.max_regression), ("max_drift", rule.max_drift))
+    named = [f"{word} {format_share(value)}" for word, value in margins if value is not None]
     if rule.relative:
-        drift = rule.max_drift
-        parts.append("default drift" if drift is None else f"max_drift {format_share(drift)}")
+        parts += named or ["default margins"]
     for word, limit in (("max", rule.max), ("min", rule.min)):
         if limit is not None:
             parts.append(f"{word} {_limit(rule.metric, limit)}")
@@ -93,6 +94,8 @@ def describe_rule(rule: Rule) -> str:
         parts.append(f"severity {rule.severity}")
     if rule.assurance != "point":
         parts.append(f"assurance {rule.assurance}")
+    if rule.may_be_inconclusive:
+        parts.append("may be inconclusive")
     return " ".join(parts) + f" on {', '.join(rule.targets)}"
 
 
@@ -108,6 +111,7 @@ _LOAD_WORDS = {
     "over_s": "over",
     "every_s": "every",
     "duration_s": "duration",
+    "block_s": "block",
 }
 
 
@@ -127,11 +131,18 @@ def load_differences(old: Load, new: Load, *, path: str) -> Iterator[tuple[str, 
             key = "from"
         elif where == "steps":
             key = "rates" if old.step_by == "rate" else "concurrencies"
-        yield f"{path}.{key}", before, after
+        if where.endswith("_s"):
+            yield f"{path}.{key}", _lasting(getattr(old, where)), _lasting(getattr(new, where))
+        else:
+            yield f"{path}.{key}", before, after
     if old.arrivals != new.arrivals:
         same = len(old.arrivals) == len(new.arrivals)
         after = "as many others" if same else f"{len(new.arrivals)} arrivals"
         yield f"{path}.file", f"{len(old.arrivals)} arrivals", after
+
+
+def _lasting(seconds: float | None) -> str:
+    return "none" if seconds is None else format_duration(seconds)
 
 
 def describe_tools(tools: Sequence[Tool]) -> str:

@@ -8,8 +8,9 @@ from lens_gate.errors import LensError
 from lens_gate.policy.document import parse
 from lens_gate.policy.findings import Findings
 from lens_gate.policy.literal_secrets import is_known_secret
+from lens_gate.policy.modes import DUET, relative_modes
 from lens_gate.policy.node import Node, entries, field, items, strings, texts
-from lens_gate.policy.read import text
+from lens_gate.policy.read import text, truth
 from lens_gate.policy.scenarios import Around, build_scenario
 from lens_gate.policy.schema import check_policy
 from lens_gate.policy.settings import (
@@ -20,11 +21,12 @@ from lens_gate.policy.settings import (
     policy_budget,
 )
 from lens_gate.policy.shelf import Shelf
-from lens_gate.policy.targets import build_target
+from lens_gate.policy.targets import build_target, check_controls
+from lens_gate.policy.watch import watched_paths
 from lens_gate.policy.workloads import Library
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import wire
-from lens_gate.records.policy import Place, Policy, Scenario
+from lens_gate.records.policy import Compare, Place, Policy, Scenario, Target
 
 MAX_QUESTIONS = 1_000_000
 _FREE_TEXT = ("prompts", "system")
@@ -95,6 +97,8 @@ def build(
         for key, entry in entries(field(root, "targets")).items()
         if entry.node not in findings.blamed
     }
+    check_controls(field(root, "targets"), targets, settings.compare, findings)
+    _check_for_duets(root, targets.values(), settings.compare, findings)
     around = Around(
         targets=targets,
         kinds={
@@ -124,7 +128,26 @@ def build(
         targets=targets,
         scenarios=scenarios,
         plugins=strings(field(root, "plugins")),
+        watch=watched_paths(field(root, "watch"), findings),
+        always=truth(field(root, "always"), fallback=False),
+        fail_fast=truth(field(root, "fail_fast"), fallback=False),
+        confirm=truth(field(root, "confirm"), fallback=False),
     )
+
+
+def _check_for_duets(
+    root: Node, targets: Iterable[Target], compare: Compare, findings: Findings
+) -> None:
+    """Keys that concern duets only, in a policy that can have none."""
+    modes = {mode for target in targets for mode in relative_modes(target, compare)}
+    if DUET in modes:
+        return
+    for key in ("fail_fast", "confirm"):
+        given = field(root, key)
+        if truth(given, fallback=False):
+            hint = "remove it, or let baseline.compare be auto"
+            message = f"{key} concerns duets, and baseline.compare is {compare}"
+            findings.add(entries(root)[key].place, message, hint)
 
 
 def _check_size(scenarios: Iterable[Scenario], findings: Findings) -> None:

@@ -14,6 +14,7 @@ from lens_gate.policy.traces import ENDINGS, arrivals_from_file
 from lens_gate.records.policy import Arrival, Load
 
 DEFAULT_IN_FLIGHT: Final = 100
+DEFAULT_BLOCK_S: Final = 20.0
 _ZERO = Decimal(0)
 _ALWAYS = ("pattern", "duration", "max_error_rate")
 
@@ -23,17 +24,17 @@ class _Keys:
     """The keys of a pattern: those that it needs, and those that it may have."""
 
     needs: tuple[str, ...] = ()
-    takes: tuple[str, ...] = ("max_in_flight",)
+    takes: tuple[str, ...] = ("max_in_flight", "block")
 
 
 KEYS: Final[Mapping[str, _Keys]] = {
-    "closed": _Keys(takes=("concurrency",)),
+    "closed": _Keys(takes=("concurrency", "block")),
     "constant": _Keys(needs=("rate",)),
     "poisson": _Keys(needs=("rate",)),
     "burst": _Keys(needs=("size", "every")),
     "ramp": _Keys(needs=("from", "to", "over")),
     "sweep": _Keys(takes=("rates", "concurrencies", "max_in_flight")),
-    "trace": _Keys(needs=("file",), takes=("speed", "max_in_flight")),
+    "trace": _Keys(needs=("file",), takes=("speed", "max_in_flight", "block")),
 }
 _MEANING = {
     "rate": "requests a second",
@@ -73,6 +74,7 @@ def build_load(
         speed=_number(node, "speed") or 1.0,
         duration_s=_seconds(node, "duration", findings),
         max_error_rate=share(field(node, "max_error_rate")),
+        block_s=_seconds(node, "block", findings) or DEFAULT_BLOCK_S,
     )
     _check_values(node, load, findings)
     return load

@@ -4,7 +4,7 @@ From the head come prompts, model, parameters, output limit and system prompt, a
 the trusted policy allows. Everything else stays as the trust ref has it, and is listed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -42,7 +42,7 @@ _HOSTS: Mapping[str | None, tuple[str, ...]] = {
 }
 # How ids of Google begin that name whose model it is and where: projects/x/locations/y.
 _RESOURCES = frozenset({"projects"})
-_NOT_COMPARED = frozenset({"place", "file", "sha256", "targets", "scenarios"})
+_NOT_COMPARED = frozenset({"place", "file", "sha256", "targets", "scenarios", "watch"})
 _TARGET_APART = frozenset({"key", "place", "model", "params", "base_url"})
 _SCENARIO_APART = frozenset(
     {
@@ -83,6 +83,8 @@ def overlay(
     changes = _Changes()
     for path, old, new in differing(trusted, head, without=_NOT_COMPARED):
         changes.add(path, old, new, "after_merge")
+    if head.watch != trusted.watch:
+        changes.add("watch", _watch(trusted.watch), _watch(head.watch), "after_merge")
     targets = {
         key: _target(target, head.targets.get(key), trusted, rows, changes)
         for key, target in trusted.targets.items()
@@ -100,6 +102,13 @@ def overlay(
                 scenarios[key] = joined
     merged = replace(trusted, targets=targets, scenarios=scenarios)
     return merged, tuple(sorted(changes.found, key=lambda change: change.path))
+
+
+def _watch(patterns: Sequence[str] | None) -> str:
+    """Nothing declared and nothing watched are two things: with the second, less is measured."""
+    if patterns is None:
+        return "not declared"
+    return describe(patterns) if patterns else "no paths"
 
 
 def _target(

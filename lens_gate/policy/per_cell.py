@@ -1,6 +1,6 @@
 """Rules that differ from cell to cell: split where one of their targets is treated apart."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from lens_gate.records.policy import Policy, Rule
@@ -35,3 +35,18 @@ def _rules(
         yield from apart
         if together:
             yield replace(rule, targets=tuple(together))
+
+
+def demoted(policy: Policy, found: Mapping[str, str]) -> Policy:
+    """The policy in which rules that raise false alarms only warn.
+
+    ``found`` says why, in words, by ``scenario/target/rule``.
+    """
+
+    def change(rule: Rule, cell: str) -> Rule:
+        why = found.get(f"{cell}/{rule.id}")
+        if why is None or rule.severity == "warn":
+            return rule
+        return replace(rule, severity="warn", demoted=why)
+
+    return in_each_cell(policy, change)

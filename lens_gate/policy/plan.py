@@ -7,51 +7,36 @@ frozen: N never grows during a run (letting it follow the money spent raises the
 statistics.md 3.4).
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import ROUND_CEILING, Decimal
-from fractions import Fraction
+from decimal import Decimal
 
-from lens_gate.errors import BudgetError
-from lens_gate.load import expected_s, offered, within
-from lens_gate.load.question import chat_request, output_limit
-from lens_gate.metrics import pricing
+from lens_gate.load import expected_s, within
 from lens_gate.policy.allot import (
     Cap,
     Draft,
-    Resource,
     Share,
     allot,
     allot_new,
     lacking,
     remainder,
 )
+from lens_gate.policy.drafting import Expectation, Sent, arm_draft, each_s, expectation, most
 from lens_gate.policy.fingerprint import fingerprint
+from lens_gate.policy.plan_duet import (
+    BLOCK_PAIRS,
+    ControlSide,
+    Pairing,
+    block_seconds,
+    duet_draft,
+    duet_of,
+    pairing,
+)
+from lens_gate.policy.plan_words import shrunk, too_small, warnings
 from lens_gate.providers.interface import Provider
-from lens_gate.records.codec import to_json
-from lens_gate.records.plan import CellPlan, Plan, UnitPrices
-from lens_gate.records.policy import Budget, Load, Policy, Prompt, Scenario, Target
-from lens_gate.units import format_duration
-
-ASSUMED = "assumed: answers as long as allowed, 4 bytes an input token, 1 s + 20 ms a token"
-STORED = "stored runs"
-_ASSUMED_START_S = 1.0
-_ASSUMED_TOKEN_S = 0.02
-_BYTES_A_TOKEN = 4
-_TOKENS_A_PICTURE = 1000
-# Of a longer load the beginning is played out, which tells as much.
-_PLAYED = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expectation:
-    """What earlier runs of a cell let us expect of one request: means."""
-
-    output_tokens: float
-    input_tokens: float
-    e2e_s: float
+from lens_gate.records.plan import CellPlan, Duet, Plan, UnitPrices
+from lens_gate.records.policy import Budget, Policy, Scenario
 
 
 def make_plan(
@@ -62,6 +47,7 @@ def make_plan(
     prices: Mapping[str, UnitPrices],
     providers: Mapping[str, Provider],
     history: Mapping[str, Expectation],
+    control: ControlSide | None = None,
 ) -> Plan:
     """The plan of a policy: N, cost and time of every cell.
 
@@ -77,225 +63,225 @@ def make_plan(
         prices: unit prices by target.
         providers: protocols by target.
         history: by cell (``scenario/target``), where earlier runs are known.
+        control: what the control arms send, and which cells have one; N of cells that it shares
+            with the head is what the head leaves of it, and a warning says where that is less.
 
     Raises:
         BudgetError: ``samples.min`` of the gating cells is not affordable at the worst-case price.
     """
-    drafts = [
-        _draft(scenario, policy.targets[key], prices[key], providers[key], history, budget)
-        for scenario in policy.scenarios.values()
-        for key in scenario.targets
-    ]
-    trusted = sorted((d for d in drafts if not d.scenario.new_in_head), key=lambda d: not d.gating)
-    new = sorted((d for d in drafts if d.scenario.new_in_head), key=lambda d: not d.gating)
-    own = [Cap(target=key, budget=target.budget) for key, target in policy.targets.items()]
-    caps = [Cap(target=None, budget=budget), *own]
+    head = _Side(policy=policy, prices=prices, providers=providers)
+    cells = _Cells(head, control, history, budget)
+    trusted = [d for d in cells.drafts if not d.scenario.new_in_head]
+    caps = _caps(policy, budget)
     gating = [d for d in trusted if d.gating]
     short = lacking(gating, caps)
     if short is not None:
-        raise _too_small(*short, gating)
+        raise too_small(*short, gating)
     shares = allot(trusted, caps)
-    new, shares_of_new = allot_new(new, [remainder(cap, trusted, shares) for cap in caps])
+    new, shares_of_new = allot_new(
+        [d for d in cells.drafts if d.scenario.new_in_head],
+        [remainder(cap, trusted, shares) for cap in caps],
+    )
     shares |= shares_of_new
-    cells = tuple(_cell(policy, d, shares[d.cell]) for d in (*trusted, *new))
-    plan = Plan(policy=policy, budget=budget, seed=seed, cells=cells, warnings=())
-    return replace(plan, warnings=tuple(_warnings(plan)))
+    plan = Plan(
+        policy=policy,
+        budget=budget,
+        seed=seed,
+        cells=tuple(_cell(cells, d, shares[d.cell]) for d in (*trusted, *new)),
+        warnings=(),
+        control=control.policy if control and cells.pairings else None,
+    )
+    less = () if control is None else _shrunk(control, history, budget, trusted, shares)
+    return replace(plan, warnings=(*less, *warnings(plan, expected_s=expected_duration(plan))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Side:
+    """A policy with its prices and protocols, by target key."""
+
+    policy: Policy
+    prices: Mapping[str, UnitPrices]
+    providers: Mapping[str, Provider]
+
+
+class _Cells:
+    """The drafts of all cells, those that gate first, and how those of duets are paired.
+
+    ``unpaired`` says why a cell that should be a duet is none.
+    """
+
+    def __init__(
+        self,
+        head: _Side,
+        control: ControlSide | None,
+        history: Mapping[str, Expectation],
+        budget: Budget,
+    ) -> None:
+        self.head, self.control = head, control
+        self.pairings: dict[str, Pairing] = {}
+        self.unpaired: dict[str, str] = {}
+        drafts = [
+            self._draft(scenario, key, history, budget)
+            for scenario in head.policy.scenarios.values()
+            for key in scenario.targets
+        ]
+        self.drafts = sorted(drafts, key=lambda draft: not draft.gating)
+
+    def _draft(
+        self, scenario: Scenario, key: str, history: Mapping[str, Expectation], budget: Budget
+    ) -> Draft:
+        sent = Sent(
+            scenario=scenario,
+            prompts=scenario.prompts,
+            target=self.head.policy.targets[key],
+            prices=self.head.prices[key],
+            provider=self.head.providers[key],
+        )
+        gating = any(
+            rule.severity == "fail" and (not rule.targets or key in rule.targets)
+            for rule in scenario.rules
+        )
+        cell = f"{scenario.key}/{key}"
+        found = pairing(sent, self.control)
+        if isinstance(found, Pairing):
+            self.pairings[cell] = found
+            confirm = self.head.policy.confirm and gating
+            return duet_draft(found, history, gating=gating, confirm=confirm)
+        if found is not None:
+            self.unpaired[cell] = found
+        return _alone(sent, history.get(cell), budget, gating=gating)
+
+
+def _alone(sent: Sent, found: Expectation | None, budget: Budget, *, gating: bool) -> Draft:
+    """A cell without a control, before its N is known."""
+    scenario, seen = sent.scenario, expectation(sent, found)
+    reach = most(scenario, budget)
+    each = each_s(scenario.load, reach, seen.e2e_s, budget)
+    return Draft(
+        scenario=scenario,
+        head=arm_draft(sent, seen, each, known=found is not None),
+        gating=gating,
+        most=reach,
+        min_n=scenario.samples.min * max(1, len(scenario.load.steps)),
+        prompts=len(scenario.prompts),
+        warms=scenario.cache == "warm",
+    )
+
+
+def _caps(policy: Policy, budget: Budget) -> list[Cap]:
+    own = [Cap(target=key, budget=target.budget) for key, target in policy.targets.items()]
+    return [Cap(target=None, budget=budget), *own]
+
+
+def requests(cell: CellPlan) -> int:
+    """Requests of each arm of a cell, warm-up included; those of a confirming block are not."""
+    size = cell.duet.block_requests if cell.duet else 0
+    return cell.n * max(1, size) + cell.warmup
+
+
+def requests_of(cell: CellPlan) -> int:
+    """Requests of all arms of a cell, warm-up included; those of a confirming block are not."""
+    return requests(cell) * (1 if cell.duet is None else 2)
+
+
+def _at_most(scenario: Scenario, cell: CellPlan, duet: Duet) -> int:
+    """Requests of each arm of a duet, warm-up and the confirming block included."""
+    measured = (cell.n + duet.confirm) * max(1, duet.block_requests)
+    warms = duet.salted or scenario.cache == "warm"
+    warm = min(len(scenario.prompts) - len(duet.only_head), measured) if warms else 0
+    return measured + scenario.samples.warmup + warm
 
 
 def worst_case(plan: Plan) -> Decimal:
     """What the plan costs if every request, and every retry, costs the most it can; US dollars.
 
-    It may lie above the budget's cap, which the ledger keeps whatever happens.
+    With both arms of duets, and their confirming blocks. It may lie above the budget's cap, which
+    the ledger keeps whatever happens.
     """
-    retries = {key: target.retries for key, target in plan.policy.targets.items()}
-    costs = (c.worst_usd * (c.n + c.warmup) * (1 + retries[c.target]) for c in plan.cells)
-    return sum(costs, Decimal(0))
+    total = Decimal(0)
+    for cell in plan.cells:
+        each = cell.worst_usd * (1 + plan.policy.targets[cell.target].retries)
+        if cell.duet is None or plan.control is None:
+            total += each * requests(cell)
+            continue
+        control = plan.control.targets[cell.duet.control]
+        each += cell.duet.worst_usd * (1 + control.retries)
+        total += each * _at_most(plan.policy.scenarios[cell.scenario], cell, cell.duet)
+    return total
 
 
 def expected(plan: Plan) -> Decimal:
-    """What the plan is expected to cost, US dollars."""
-    return sum((c.expected_usd * (c.n + c.warmup) for c in plan.cells), Decimal(0))
+    """What the plan is expected to cost, US dollars, if no duet is decided early or confirmed."""
+    return sum(
+        (
+            (c.expected_usd + (c.duet.expected_usd if c.duet else 0)) * requests(c)
+            for c in plan.cells
+        ),
+        Decimal(0),
+    )
 
 
 def expected_duration(plan: Plan) -> float:
-    """How long the plan is expected to take, seconds: cells are measured one after the other."""
-    loads = {key: scenario.load for key, scenario in plan.policy.scenarios.items()}
-    return math.fsum(
-        expected_s(loads[c.scenario], c.n, c.expected_s, warmup=c.warmup) for c in plan.cells
-    )
+    """How long the plan is expected to take, seconds, if no duet is decided early or confirmed.
 
-
-def _draft(
-    scenario: Scenario,
-    target: Target,
-    prices: UnitPrices,
-    provider: Provider,
-    history: Mapping[str, Expectation],
-    budget: Budget,
-) -> Draft:
-    limits = [output_limit(scenario, prompt) for prompt in scenario.prompts]
-    worst = max(
-        pricing.reserve_for(
-            prices, provider.bound_input(chat_request(scenario, target, prompt)), limit
-        )
-        for prompt, limit in zip(scenario.prompts, limits, strict=True)
-    )
-    mean_limit = sum(limits) / len(limits)
-    found = history.get(f"{scenario.key}/{target.key}")
-    seen = found or Expectation(
-        output_tokens=mean_limit,
-        input_tokens=_mean_input(scenario),
-        e2e_s=_ASSUMED_START_S + _ASSUMED_TOKEN_S * mean_limit,
-    )
-    most = _most(scenario, budget)
-    cost = pricing.expected(prices, seen.input_tokens, min(seen.output_tokens, mean_limit))
-    return Draft(
-        scenario=scenario,
-        target=target,
-        gating=any(
-            rule.severity == "fail" and (not rule.targets or target.key in rule.targets)
-            for rule in scenario.rules
-        ),
-        attempts=1 + target.retries,
-        most=most,
-        each_s=_each_s(scenario.load, min(most, _looked_at(budget)), seen.e2e_s),
-        worst_usd=worst,
-        expected_usd=min(cost, worst),
-        expected_s=seen.e2e_s,
-        expected_from=STORED if found else ASSUMED,
-        prices=prices,
-        provider=provider,
-    )
-
-
-def _most(scenario: Scenario, budget: Budget) -> int:
-    """The largest N that ``samples.max`` and the load allow.
-
-    A load that ends by itself is played out, no longer than the budget has requests.
+    One request of a slot at a time: the arms of a pair follow one another, and so do the cells.
     """
-    load = scenario.load
-    most = scenario.samples.max * max(1, len(load.steps))
-    if load.duration_s is None and not load.arrivals and load.rate_to != 0:
-        return most
-    played = most if budget.max_requests is None else min(most, budget.max_requests)
-    reached = offered(load, played)
-    return reached if reached < played else most
+    return math.fsum(_duration(plan.policy.scenarios[c.scenario], c) for c in plan.cells)
 
 
-def _looked_at(budget: Budget) -> int:
-    """How many requests of a load are played out in advance: never more than can be sent.
-
-    A head may ask for any number in scenarios of its own, and wait for none of them.
-    """
-    return _PLAYED if budget.max_requests is None else min(_PLAYED, budget.max_requests)
-
-
-def _each_s(load: Load, n: int, request_s: float) -> Fraction:
-    """The time that one request adds, on average over ``n`` of them."""
-    if load.pattern == "closed" or n == 0:
-        return Fraction(request_s) / load.concurrency
-    return Fraction(expected_s(load, n, request_s)) / n
-
-
-def _mean_input(scenario: Scenario) -> float:
-    """Input tokens of a prompt, on average: asked for, or by the length of what is read."""
-    around = [scenario.system or ""]
-    around += [json.dumps(to_json(t)) for t in scenario.tools]
-    own = [_input_tokens(prompt) for prompt in scenario.prompts]
-    return math.fsum(own) / len(own) + sum(len(t.encode()) for t in around) / _BYTES_A_TOKEN
+def _duration(scenario: Scenario, cell: CellPlan) -> float:
+    load, duet = scenario.load, cell.duet
+    if duet is None:
+        return expected_s(load, cell.n, cell.expected_s, warmup=cell.warmup)
+    both_s = (cell.expected_s + duet.expected_s) / load.concurrency
+    if not duet.block_requests:
+        return (cell.n + cell.warmup) * both_s
+    blocks = [
+        block_seconds(load, duet.block_requests, seconds)
+        for seconds in (cell.expected_s, duet.expected_s)
+    ]
+    return cell.n * math.fsum(blocks) + cell.warmup * both_s
 
 
-def _input_tokens(prompt: Prompt) -> float:
-    if prompt.input_tokens is not None:
-        return prompt.input_tokens
-    texts = [m.content for m in prompt.messages]
-    texts += [call.arguments for m in prompt.messages for call in m.tool_calls]
-    pictures = sum(len(m.images) for m in prompt.messages)
-    return sum(len(t.encode()) for t in texts) / _BYTES_A_TOKEN + pictures * _TOKENS_A_PICTURE
-
-
-def _too_small(short: Resource, cap: Cap, gating: Sequence[Draft]) -> BudgetError:
-    drafts = [d for d in gating if cap.covers(d)]
-    if short == "requests":
-        needs = sum(d.least * d.attempts for d in drafts)
-        each = "; ".join(f"{d.cell} needs {_requests(d)}" for d in drafts)
-        return BudgetError(
-            f"{cap.name}.max_requests of {cap.budget.max_requests} does not hold samples.min of "
-            f"the gating cells: {each}; {needs} in all. Nothing was sent.",
-            f"raise {cap.name}.max_requests to {needs} or more, or lower samples.min",
-        )
-    total = sum((d.worst(d.least) for d in drafts), Decimal(0))
-    each = "; ".join(
-        f"{d.cell} may cost ${_enough(d.worst(d.least))} "
-        f"({_requests(d)} at up to ${_enough(d.worst_usd)})"
-        for d in drafts
-    )
-    allowed = cap.budget.max_usd or Decimal(0)
-    return BudgetError(
-        f"{cap.name}.max_usd of ${allowed:f} does not pay for samples.min of "
-        f"the gating cells at the worst-case price: {each}; ${_enough(total)} in all. "
-        "Nothing was sent.",
-        f"raise {cap.name}.max_usd to {_enough(total)} or more, or lower max_output_tokens or "
-        "samples.min",
-    )
-
-
-def _requests(draft: Draft) -> str:
-    warmup = draft.warmup(draft.min_n)
-    warm = f" + {warmup} warm-up" if warmup else ""
-    retries = f", each sent up to {draft.attempts} times" if draft.attempts > 1 else ""
-    return f"{draft.min_n}{warm} requests{retries}"
-
-
-def _enough(amount: Decimal) -> str:
-    """Dollars rounded up, so that a cap of this amount is enough."""
-    step = Decimal(1).scaleb(min(-2, amount.adjusted() - 2))
-    return f"{amount.quantize(step, rounding=ROUND_CEILING):f}"
-
-
-def _cell(policy: Policy, draft: Draft, share: Share) -> CellPlan:
+def _cell(cells: _Cells, draft: Draft, share: Share) -> CellPlan:
+    head, scenario, paired = draft.head, draft.scenario, cells.pairings.get(draft.cell)
+    duet = None
+    if paired is not None and cells.control is not None and draft.control is not None:
+        duet = duet_of(paired, draft, draft.control, share.n, cells.control.policy)
+    measured = share.n * max(1, draft.block_requests)
+    warmup = scenario.samples.warmup + (min(draft.prompts, measured) if draft.warms else 0)
     return CellPlan(
-        scenario=draft.scenario.key,
+        scenario=scenario.key,
         target=draft.target.key,
         n=share.n,
-        warmup=draft.warmup(share.n) if share.n else 0,
-        min_n=draft.min_n,
-        concurrency=draft.scenario.load.concurrency,
+        warmup=warmup if share.n else 0,
+        min_n=min(BLOCK_PAIRS, max(1, share.n)) if draft.block_requests else draft.min_n,
+        concurrency=scenario.load.concurrency,
         gating=draft.gating,
-        worst_usd=draft.worst_usd,
-        expected_usd=draft.expected_usd,
-        expected_s=draft.expected_s,
-        expected_from=draft.expected_from,
+        worst_usd=head.worst_usd,
+        expected_usd=head.expected_usd,
+        expected_s=head.expected_s,
+        expected_from=head.expected_from,
         limited_by=share.limited_by,
-        prices=draft.prices,
-        fingerprint=fingerprint(policy, draft.scenario, draft.target, draft.provider),
-        load=within(draft.scenario.load, share.n),
+        prices=head.prices,
+        fingerprint=fingerprint(cells.head.policy, scenario, draft.target, head.provider),
+        load=within(scenario.load, draft.block_requests or share.n),
+        duet=duet,
+        unpaired=cells.unpaired.get(draft.cell, ""),
     )
 
 
-def _warnings(plan: Plan) -> Iterable[str]:
-    for cell in plan.cells:
-        if cell.n:
-            continue
-        new = plan.policy.scenarios[cell.scenario].new_in_head
-        why = "is new in this change" if new else "gates nothing"
-        few = f"the budget leaves too little {cell.limited_by}"
-        if cell.limited_by == "requests":
-            few = "the budget leaves too few requests"
-        elif cell.limited_by == "load":
-            few = "its load offers too few requests"
-        yield f"{cell.cell} {why} and is not measured: {few} for its samples.min of {cell.min_n}"
-    for scenario in plan.policy.scenarios.values():
-        limits = [prompt.max_output_tokens or 0 for prompt in scenario.prompts]
-        cut = sum(limit > scenario.max_output_tokens for limit in limits)
-        if scenario.follows_trace and cut:
-            yield (
-                f"{scenario.key}: {cut} of {len(limits)} answers of the trace are longer than "
-                f"max_output_tokens of {scenario.max_output_tokens}, and are cut there"
-            )
-    cap, needs = plan.budget.max_duration_s, expected_duration(plan)
-    if cap is not None and needs > cap:
-        yield (
-            f"the run is expected to take {format_duration(needs)} and budget.max_duration is "
-            f"{format_duration(cap)}: it may end before samples.min is reached"
-        )
+def _shrunk(
+    control: ControlSide,
+    history: Mapping[str, Expectation],
+    budget: Budget,
+    trusted: Sequence[Draft],
+    shares: Mapping[str, Share],
+) -> Iterable[str]:
+    """Where the head cuts N below what the control's side alone would have, in words."""
+    side = _Side(policy=control.policy, prices=control.prices, providers=control.providers)
+    before = [
+        d for d in _Cells(side, control, history, budget).drafts if not d.scenario.new_in_head
+    ]
+    shares_before = allot(before, _caps(control.policy, budget))
+    return shrunk({d.cell: d for d in trusted}, {d.cell: d for d in before}, shares, shares_before)

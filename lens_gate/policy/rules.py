@@ -10,20 +10,26 @@ from lens_gate.metrics.catalogue import (
     CATALOGUE,
     Metric,
     TargetKind,
+    by_blocks,
     check_kind,
     default_drift,
+    default_margin,
     split_metric,
 )
 from lens_gate.policy.findings import Findings, did_you_mean
 from lens_gate.policy.literal_secrets import brief, escaped, shown
+from lens_gate.policy.modes import DUET, HISTORY, RelativeMode
 from lens_gate.policy.node import Entry, Node, entries, field, items
-from lens_gate.policy.read import one_of, share, text
+from lens_gate.policy.read import one_of, share, text, truth
 from lens_gate.records.policy import Assurance, Compare, Connection, Rule, Severity
 from lens_gate.units import parse_duration
 
 _SEVERITY: dict[str, Severity] = {"fail": "fail", "warn": "warn"}
 _ASSURANCE: dict[str, Assurance] = {"point": "point", "shown": "shown"}
 _LARGEST = 10**12
+_MARGINS: dict[RelativeMode, str] = {DUET: "max_regression", HISTORY: "max_drift"}
+_SUCH_AS: dict[RelativeMode, str] = {DUET: "20%", HISTORY: "100%"}
+_WAYS: dict[RelativeMode, str] = {DUET: "in a duet", HISTORY: "against stored runs"}
 
 STREAM_ONLY = frozenset(
     {"ttft", "ttft_scheduled", "ttfr", "itl", "tpot", "chunk_gap_max", "output_tps"}
@@ -37,14 +43,16 @@ OPEN_ONLY = frozenset({"ttft_scheduled", "e2e_scheduled"})
 class Surroundings:
     """What a rule has to know of its scenario and policy.
 
-    ``kinds`` has the kind of each target of the scenario whose provider is known, ``most`` is how
-    many requests a cell has at most; ``is_open``: its load has a schedule.
+    ``kinds`` has the kind of each target of the scenario whose provider is known, ``modes`` the
+    ways in which a relative rule may be judged there. ``most`` is how many requests a cell has at
+    most; ``is_open``: its load has a schedule.
     """
 
     targets: tuple[str, ...]
     kinds: Mapping[str, TargetKind]
     most: int
     objectives: Mapping[str, float]
+    modes: Mapping[str, tuple[RelativeMode, ...]]
     compare: Compare
     pattern: str
     is_open: bool
@@ -83,10 +91,10 @@ def _rule(item: Node, around: Surroundings, findings: Findings) -> Rule | None:
         return None
     metric = CATALOGUE[name]
     targets = _targets(field(item, "targets"), around, findings)
-    drift = field(item, "max_drift")
+    regression, drift = field(item, "max_regression"), field(item, "max_drift")
     upper, lower = (_limit(item, key, metric, findings) for key in ("max", "min"))
     absolute = "max" in entries(item) or "min" in entries(item)
-    relative = drift is not None or not absolute
+    relative = regression is not None or drift is not None or not absolute
     rule = Rule(
         id=text(field(item, "id")) or "-".join(filter(None, (name.replace("_", "-"), statistic))),
         metric=name,
@@ -100,6 +108,8 @@ def _rule(item: Node, around: Surroundings, findings: Findings) -> Rule | None:
         targets=targets,
         new_in_head=False,
         place=item.place,
+        max_regression=None if regression is None else share(regression) or 0.0,
+        may_be_inconclusive=truth(field(item, "may_be_inconclusive"), fallback=False),
     )
     _check_relative(rule, item, around, findings)
     _check_fit(rule, item, around, findings, absolute=absolute)
@@ -181,33 +191,77 @@ def _check_relative(rule: Rule, item: Node, around: Surroundings, findings: Find
     """A relative limit needs something to be relative to, and a margin."""
     if not rule.relative:
         return
-    drift = entries(item).get("max_drift")
-    where = drift.place if drift else item.place
+    given = [key for key in _MARGINS.values() if key in entries(item)]
+    where = entries(item)[given[0]].place if given else item.place
     name = f"{rule.metric}.{rule.statistic}" if rule.statistic else rule.metric
     own = "min" if CATALOGUE[rule.metric].better == "higher" else "max"
     if rule.statistic in ABSOLUTE_ONLY:
-        hint = f"give {own}, or take p99" if drift is None else f"remove max_drift and give {own}"
+        hint = f"remove {' and '.join(given)} and give {own}" if given else f"give {own}, or p99"
         findings.add(where, f"{name} takes an absolute limit only", hint)
-    elif not CATALOGUE[rule.metric].statistics:
-        whole = ": it is one number for a whole run" * (CATALOGUE[rule.metric].per == "window")
-        findings.add(where, f"{name} has no comparison with stored runs{whole}", f"give {own}")
     elif around.pattern == "sweep":
         hint = f"give {own}, or gate a load of one rate"
-        findings.add(where, f"a sweep describes: {name} can't be compared with stored runs", hint)
+        findings.add(where, f"a sweep describes: {name} can't be compared in it", hint)
     elif around.compare == "none":
-        what = "max_drift compares" if drift else "a rule without max or min compares"
+        what = given[0] if given else "a rule without max or min"
         hint = f"give {own}, or let baseline.compare be auto"
-        findings.add(where, f"{what} with stored runs, and baseline.compare is none", hint)
-    elif rule.max_drift is None:
-        bare = [
-            target
-            for target in rule.targets
-            if target in around.kinds
-            and default_drift(rule.metric, rule.statistic, around.kinds[target]) is None
-        ]
-        if bare:
-            message = f"a gate without a limit: {name} has no default margin"
-            findings.add(item.place, message, f"add max_drift, such as 100%, or {own}")
+        findings.add(where, f"{what} compares, and baseline.compare is none", hint)
+    elif not CATALOGUE[rule.metric].statistics:
+        _check_whole(rule, item, around, findings)
+    else:
+        _check_margins(rule, item, around, findings)
+
+
+def _check_whole(rule: Rule, item: Node, around: Surroundings, findings: Findings) -> None:
+    """What no single request has: stored runs have one number of it, or none, a duet its pairs."""
+    own = "min" if CATALOGUE[rule.metric].better == "higher" else "max"
+    drift = entries(item).get("max_drift")
+    in_duet = any(DUET in around.modes.get(target, ()) for target in rule.targets)
+    whole = ": it is one number for a whole run" * by_blocks(rule.metric)
+    if drift is not None or not in_duet:
+        where = drift or entries(item).get("max_regression")
+        hint = f"give max_regression, for a duet, or {own}" if in_duet else f"give {own}"
+        message = f"{rule.metric} has no comparison with stored runs{whole}"
+        findings.add(where.place if where else item.place, message, hint)
+    elif rule.max_regression is None:
+        message = f"a gate without a limit: {rule.metric} has no default margin"
+        hint = f"add max_regression, such as 10%, for a duet, or {own}"
+        findings.add(item.place, message, hint)
+
+
+def _check_margins(rule: Rule, item: Node, around: Surroundings, findings: Findings) -> None:
+    """A margin for each way in which the rule may be judged, or at least one that it names.
+
+    The margin that a rule names stands in for the other one where that has no default; a rule that
+    names none is meant for all ways.
+    """
+    named = {DUET: rule.max_regression is not None, HISTORY: rule.max_drift is not None}
+    lacking: dict[RelativeMode, None] = {}
+    for target in rule.targets:
+        modes = around.modes.get(target, ())
+        if target not in around.kinds or any(named[mode] for mode in modes):
+            continue
+        for mode in modes:
+            default = default_margin if mode == DUET else default_drift
+            if default(rule.metric, rule.statistic, around.kinds[target]) is None:
+                lacking[mode] = None
+    if lacking:
+        name = f"{rule.metric}.{rule.statistic}"
+        own = "min" if CATALOGUE[rule.metric].better == "higher" else "max"
+        keys = " and ".join(f"{_MARGINS[mode]}, such as {_SUCH_AS[mode]}," for mode in lacking)
+        ways = " or ".join(_WAYS[mode] for mode in lacking)
+        message = f"a gate without a limit: {name} has no default margin {ways}"
+        findings.add(item.place, message, f"add {keys} or {own}")
+
+
+def _check_words(rule: Rule, item: Node, findings: Findings, *, absolute: bool) -> None:
+    """Words that concern one of the two sorts of limits, beside none of that sort."""
+    if rule.may_be_inconclusive and not rule.relative:
+        place = entries(item)["may_be_inconclusive"].place
+        message = "may_be_inconclusive concerns relative limits only"
+        findings.add(place, message, "remove it: an absolute limit is never refused")
+    if rule.assurance == "shown" and not absolute:
+        place = entries(item)["assurance"].place
+        findings.add(place, "assurance concerns absolute limits only", "remove it, or give max")
 
 
 def _check_fit(
@@ -234,9 +288,7 @@ def _check_fit(
     if rule.metric in ("goodput", "goodput_rps") and not around.objectives:
         hint = "add objectives to the scenario, such as {ttft: 1s}"
         findings.add(metric.place, f"{rule.metric} without objectives", hint)
-    if rule.assurance == "shown" and not absolute:
-        place = entries(item)["assurance"].place
-        findings.add(place, "assurance concerns absolute limits only", "remove it, or give max")
+    _check_words(rule, item, findings, absolute=absolute)
     if rule.max is not None and rule.min is not None and rule.min > rule.max:
         findings.add(entries(item)["min"].place, "min is above max")
     if rule.severity != "fail" or rule.statistic == "max":

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from lens_gate.load import is_open, offered
 from lens_gate.load.order import warm_calls
-from lens_gate.metrics.catalogue import TargetKind
+from lens_gate.metrics.catalogue import TargetKind, by_blocks
 from lens_gate.policy.findings import Findings, did_you_mean
 from lens_gate.policy.literal_secrets import brief, shown
 from lens_gate.policy.loads import build_load
+from lens_gate.policy.modes import DUET, RelativeMode, relative_modes
 from lens_gate.policy.node import Entry, Node, entries, field, items
 from lens_gate.policy.read import one_of, seconds, text, truth, whole
 from lens_gate.policy.rules import OPEN_ONLY, STREAM_ONLY, Surroundings, build_rules
@@ -21,6 +22,7 @@ from lens_gate.records.policy import (
     Connection,
     Load,
     Prompt,
+    Rule,
     SampleBounds,
     Scenario,
     Target,
@@ -58,10 +60,12 @@ def build_scenario(key: str, entry: Entry, around: Around, findings: Findings) -
     _check_caps(node, samples, load, cache, found.prompts, targets, around, findings)
     _check_offer(node, samples, load, findings)
     objectives = _objectives(field(node, "objectives"), load, findings, stream=stream)
+    modes = {key: relative_modes(around.targets[key], around.compare) for key in targets}
     rules = build_rules(
         field(node, "gates"),
         Surroundings(
             targets=targets,
+            modes=modes,
             kinds={key: around.kinds[key] for key in targets if key in around.kinds},
             most=most,
             objectives=objectives,
@@ -73,6 +77,7 @@ def build_scenario(key: str, entry: Entry, around: Around, findings: Findings) -
         ),
         findings,
     )
+    _check_block(node, load, rules, modes, findings)
     return Scenario(
         key=key,
         title=text(field(node, "title"), key),
@@ -95,6 +100,25 @@ def build_scenario(key: str, entry: Entry, around: Around, findings: Findings) -
         stream=stream,
         follows_trace=follows,
     )
+
+
+def _check_block(
+    node: Node,
+    load: Load,
+    rules: Sequence[Rule],
+    modes: Mapping[str, Sequence[RelativeMode]],
+    findings: Findings,
+) -> None:
+    """The length of a block of load, where a duet has such blocks."""
+    given = entries(field(node, "load")).get("block")
+    if given is None or load.pattern == "sweep":
+        return
+    if not any(DUET in found for found in modes.values()):
+        hint = "remove it, or let baseline.compare be auto"
+        findings.add(given.place, "block is for a duet, and there can be none here", hint)
+    elif not is_open(load) and not any(by_blocks(r.metric) and r.relative for r in rules):
+        hint = "it is for open loads, and for relative rules on throughput, goodput or a cold start"
+        findings.add(given.place, "this closed loop is measured pair by pair, not in blocks", hint)
 
 
 def steps_of(load: Load) -> int:
@@ -164,7 +188,17 @@ def _check_caps(
     least = samples.min * steps_of(load)
     warm = warm_calls(prompts, least) if cache == "warm" else 0
     fewest = least + samples.warmup + warm
-    caps = {"budget.max_requests": around.budget.max_requests}
+    # A target with a control is measured in pairs in every run; in blocks the load decides.
+    pairs = load.pattern == "closed" and any(around.targets[key].control for key in targets)
+    most = around.budget.max_requests
+    if pairs and most is not None and fewest <= most < 2 * fewest:
+        findings.add(
+            (field(node, "samples") or node).place,
+            f"samples.min and warmup of both sides of the pairs are {2 * fewest} requests, "
+            f"more than budget.max_requests, which is {most}",
+            "raise the cap or lower samples.min",
+        )
+    caps = {"budget.max_requests": most}
     for key in targets:
         caps[f"targets.{brief(key)}.budget.max_requests"] = around.targets[key].budget.max_requests
     what = "samples.min and warmup"

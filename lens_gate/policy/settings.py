@@ -16,7 +16,12 @@ from lens_gate.records.policy import (
     OnInconclusive,
 )
 
-_COMPARE: dict[str, Compare] = {"auto": "auto", "history": "history", "none": "none"}
+_COMPARE: dict[str, Compare] = {
+    "auto": "auto",
+    "interleaved": "interleaved",
+    "history": "history",
+    "none": "none",
+}
 _ON_INCONCLUSIVE: dict[str, OnInconclusive] = {"pass": "pass", "warn": "warn", "fail": "fail"}
 _MOST_REQUESTS = 10_000_000
 _NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|\.lock(/|$)|/\.|^[-./]|[./]$|^@$")

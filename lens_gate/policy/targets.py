@@ -15,7 +15,15 @@ from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import base_url, param_problems, wire
 from lens_gate.records.exchange import Endpoint
 from lens_gate.records.json_types import Json
-from lens_gate.records.policy import Credentials, KeySource, RateCap, Target, Timeouts, Tls
+from lens_gate.records.policy import (
+    Compare,
+    Credentials,
+    KeySource,
+    RateCap,
+    Target,
+    Timeouts,
+    Tls,
+)
 from lens_gate.sim.behaviour import BehaviourError, behaviour_from_mapping
 
 # What a protocol that lets any parameter pass must still not be told: these are the gate's own, or
@@ -139,7 +147,32 @@ def build_target(
         credentials=credentials,
         rate_limit=_rate_limit(field(node, "rate_limit")),
         tls=_tls(field(node, "tls"), address, findings),
+        control=text(field(node, "control")) or None,
     )
+
+
+def check_controls(
+    node: Node | None, targets: Mapping[str, Target], compare: Compare, findings: Findings
+) -> None:
+    """The controls that targets name: other targets, which have none of their own."""
+    for key, entry in entries(node).items():
+        given = field(entry.node, "control")
+        if given is None or not findings.fine(given):
+            continue
+        named = text(given)
+        if named not in entries(node):
+            hint = did_you_mean(named, [k for k in entries(node) if k != key], what="targets")
+            findings.blame(given, f"there is no target {shown(named)}", hint)
+        elif named == key:
+            hint = "name another target; against itself a target shows nothing"
+            findings.blame(given, f"targets.{brief(key)} is its own control", hint)
+        elif named in targets and targets[named].control is not None:
+            hint = f"take a target without one, or remove control from targets.{brief(named)}"
+            findings.blame(given, f"the control {brief(named)} has a control itself", hint)
+        elif compare == "none":
+            place = entries(entry.node)["control"].place
+            hint = "remove control, or let baseline.compare be auto"
+            findings.add(place, "control compares, and baseline.compare is none", hint)
 
 
 def api_key_given(source: KeySource) -> bool:

@@ -24,8 +24,8 @@ _MISNOMERS = {
     "max_tokens": "did you mean max_output_tokens?",
     "max_completion_tokens": "did you mean max_output_tokens?",
     "temperature": "it belongs under params",
-    "threshold": "write max, min or max_drift",
-    "max_regression": "against stored runs the limit is max_drift",
+    "threshold": "write max, min, max_regression or max_drift",
+    "margin": "write max_regression (in a duet) or max_drift (against stored runs)",
 }
 _MAPS = ("targets", "scenarios", "headers")
 _BRANCHES = ("anyOf", "oneOf")

@@ -7,8 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lens_gate.errors import LensError
-from lens_gate.metrics.arms import baseline_of, head_arm, measured, meets, stored_arm, without_value
+from lens_gate.metrics.arms import (
+    baseline_of,
+    complete_blocks,
+    complete_pairs,
+    dropped_pairs,
+    first_pairs,
+    head_arm,
+    measured,
+    of_arm,
+    pairs_of,
+    stored_arm,
+)
 from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.metrics.rows import meets
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.codec import from_json, to_json
 from lens_gate.records.exchange import Usage
@@ -112,13 +124,6 @@ def test_one_token_answers_have_no_itl_and_are_no_errors(sample) -> None:
     samples = [sample(seq=i, usage=Usage(input_total=9, output_total=1)) for i in range(3)]
     arm = head_arm(samples, "itl", {})
     assert (arm.values, arm.errors) == ((), 0)
-    assert without_value(samples, "itl") == 3
-    assert without_value(samples, "e2e") == 0
-
-
-def test_left_out_counts_neither_failed_nor_retried_requests(sample) -> None:
-    samples = [sample(failure="empty"), sample(seq=1, attempts=2), sample(seq=2, usage=None)]
-    assert without_value(samples, "itl") == 1
 
 
 def test_the_error_rate_counts_every_failure(sample) -> None:
@@ -257,6 +262,16 @@ def test_a_stored_arm_can_be_narrowed_to_common_prompts(sample, marks) -> None:
     assert arm.errors == 2  # stored without their prompt: all are counted
 
 
+def test_the_control_of_a_duet_is_in_no_baseline(sample, marks) -> None:
+    heads = mixed(sample, marks)
+    control = [replace(s, arm="control", model="other", seq=s.seq + 100) for s in heads]
+    again = [replace(s, phase="confirm", seq=s.seq + 200) for s in heads]
+    alone = baseline_of(run_of(heads), "chat/mini")
+    assert baseline_of(run_of([*control, *heads]), "chat/mini") == alone
+    confirmed = baseline_of(run_of([*heads, *again]), "chat/mini")
+    assert confirmed.values == alone.values
+
+
 STATUSES = st.sampled_from([None, "timeout", "truncated", "rate_limited"])
 
 
@@ -271,3 +286,89 @@ def test_no_request_is_lost_or_counted_twice(sample, drawn) -> None:
         for arm in (head_arm(samples, metric, {}), stored_arm(baseline, metric, {})):
             assert len(arm.values) + arm.errors == len(measured(samples))
             assert len(set(arm.pair)) == len(arm.values)
+
+
+def paired(sample, pair, arm, **given):
+    return sample(seq=2 * pair + (arm == "head"), pair=pair, arm=arm, **given)
+
+
+def test_the_arms_of_a_duet_have_the_numbers_of_their_pairs_as_keys(sample) -> None:
+    samples = [
+        paired(sample, 0, "head"),
+        paired(sample, 0, "control"),
+        paired(sample, 1, "control", failure="overloaded"),
+        paired(sample, 1, "head"),
+        paired(sample, 2, "head", phase="confirm"),
+        paired(sample, 0, "control", phase="warmup"),
+    ]
+    head, control = pairs_of(samples).arms("e2e", {})
+    assert (head.pair, head.errors) == ((0, 1), 0)
+    assert (control.pair, control.errors) == ((0,), 1)
+    assert pairs_of(samples, "confirm").arms("e2e", {})[0].pair == (2,)
+    head, control = pairs_of(samples).arms("error_rate", {})
+    assert (head.pair, control.pair, control.errors) == ((0, 1), (0,), 1)
+
+
+def test_a_pair_without_a_number_by_definition_is_left_out_on_both_sides(sample) -> None:
+    """Kept on one side, it would count as a pair that lost a side to an error."""
+    one = Usage(input_total=9, output_total=1)
+    samples = [paired(sample, k, arm) for k in range(4) for arm in ("head", "control")]
+    samples[0] = replace(samples[0], usage=one)
+    samples[3] = replace(samples[3], usage=one)
+    samples[2] = paired(sample, 1, "head", failure="truncated")
+    head, control = pairs_of(samples).arms("itl", {})
+    assert head.pair == (2, 3)
+    assert control.pair == (2, 3)
+    assert (head.errors, control.errors) == (1, 0)
+
+
+def test_pairs_can_be_left_out(sample) -> None:
+    samples = [paired(sample, k, arm) for k in range(4) for arm in ("head", "control")]
+    head, control = pairs_of(samples).without({1, 3}).arms("ttft", {})
+    assert head.pair == control.pair == (0, 2)
+
+
+def test_a_prefix_of_pairs_ends_where_a_side_is_missing(sample) -> None:
+    both = [paired(sample, k, arm) for k in (0, 1, 3) for arm in ("head", "control")]
+    assert complete_pairs(both) == 2
+    assert complete_pairs([*both, paired(sample, 2, "head")]) == 2
+    failed = [paired(sample, 2, "head", failure="timeout"), paired(sample, 2, "control")]
+    assert complete_pairs([*both, *failed]) == 4
+    assert complete_pairs([*both, *failed], "confirm") == 0
+    cut = [paired(sample, 2, "head", phase="cut"), paired(sample, 2, "control")]
+    assert complete_pairs([*both, *cut]) == 2
+    assert complete_pairs([sample()]) == 0
+
+
+def test_the_first_pairs_are_those_of_lower_number_whenever_they_came(sample) -> None:
+    samples = [paired(sample, k, arm) for k in (3, 0, 2, 1) for arm in ("head", "control")]
+    more = [paired(sample, 0, "head", phase="confirm"), sample()]
+    assert {(s.pair, s.phase) for s in first_pairs([*samples, *more], 2)} == {
+        (0, "measured"),
+        (1, "measured"),
+    }
+    assert [s.pair for s in first_pairs([*samples, *more], 2, "confirm")] == [0]
+
+
+def test_blocks_are_counted_like_pairs(sample) -> None:
+    samples = [sample(arm=arm, block=k) for k in (0, 0, 1) for arm in ("head", "control")]
+    assert complete_blocks(samples) == 2
+    assert len(first_pairs(samples, 1)) == 4
+    assert complete_blocks([*samples, sample(arm="head", block=2)]) == 2
+
+
+def test_pairs_that_lost_a_side_are_counted_once(sample) -> None:
+    samples = [paired(sample, k, arm) for k in range(6) for arm in ("head", "control")]
+    samples[0] = paired(sample, 0, "head", failure="timeout", limit_s=9.0)
+    samples[1] = paired(sample, 0, "control", failure="overloaded")
+    samples[4] = paired(sample, 2, "head", attempts=2)
+    late = paired(sample, 9, "head", failure="timeout")
+    assert dropped_pairs([*samples, late]) == 2
+
+
+def test_the_requests_of_either_arm_and_phase_come_in_order(sample) -> None:
+    drawn = ((3, "measured"), (1, "measured"), (2, "confirm"))
+    samples = [sample(seq=seq, arm="control", phase=phase) for seq, phase in drawn]
+    assert [s.seq for s in of_arm(samples, "control")] == [1, 3]
+    assert [s.seq for s in of_arm(samples, "control", "confirm")] == [2]
+    assert measured(samples) == []

@@ -7,8 +7,10 @@ from lens_gate.metrics.catalogue import (
     ABSOLUTE_ONLY,
     CATALOGUE,
     STATISTICS,
+    by_blocks,
     check_kind,
     default_drift,
+    default_margin,
     prior_sd,
     split_metric,
 )
@@ -105,6 +107,43 @@ def test_default_margins_of_history_are_those_of_the_reference(
     assert default_drift(metric, statistic, "hosted") == hosted
     assert default_drift(metric, statistic, "simulated") == hosted
     assert default_drift(metric, statistic, "self-hosted") == own
+
+
+DUET = {
+    ("ttft", "typ"): (0.20, 0.10),
+    ("ttft", "p95"): (0.75, 0.40),
+    ("itl", "typ"): (0.15, 0.05),
+    ("e2e", "typ"): (0.15, 0.10),
+    ("e2e", "p95"): (0.40, 0.25),
+    ("cost_usd", "mean"): (0.10, 0.05),
+}
+
+
+def test_default_margins_of_a_duet_are_those_of_the_reference_and_no_others() -> None:
+    for name, metric in CATALOGUE.items():
+        for statistic in metric.statistics or ("",):
+            hosted, own = DUET.get((name, statistic), (None, None))
+            assert default_margin(name, statistic, "hosted") == hosted
+            assert default_margin(name, statistic, "simulated") == hosted
+            assert default_margin(name, statistic, "self-hosted") == own
+
+
+def test_a_duet_sees_less_than_history_needs() -> None:
+    # Where both have a default, the margin of pairs is the smaller one, or the same.
+    for name, statistic in DUET:
+        for kind in ("hosted", "self-hosted"):
+            drift = default_drift(name, statistic, kind)
+            assert drift is None or (default_margin(name, statistic, kind) or 9) <= drift
+
+
+def test_what_needs_blocks_is_what_no_single_request_has_but_the_errors() -> None:
+    assert {name for name in CATALOGUE if by_blocks(name)} == {
+        "throughput",
+        "goodput",
+        "rps",
+        "goodput_rps",
+        "cold_start_penalty",
+    }
 
 
 @pytest.mark.parametrize(

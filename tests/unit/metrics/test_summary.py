@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,9 @@ from lens_gate.metrics.summary import price_remarks, remarks, statistics, stored
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import Fingerprint
+from lens_gate.records.policy import PriceEntry, PriceOverride
+
+CREATED = "20261121T021500Z"
 
 
 def baseline(values, censored=()) -> Baseline:
@@ -103,14 +107,66 @@ def test_what_bills_rest_on_is_told_with_its_count(sample) -> None:
         sample(seq=4, **known, usage=None),
         sample(seq=5, **known, usage=guess),
     ]
-    assert price_remarks(prices, samples[:1]) == ()
-    assert price_remarks(prices, samples) == (
+    assert price_remarks(prices, samples[:1], created=CREATED) == ()
+    assert price_remarks(prices, samples, created=CREATED) == (
         "no price for service tier 'flex': the standard price is used (2 requests)",
         "usage contradicts itself: a part is larger than its total (1 request)",
     )
+
+
+def hourly(**entry):
+    """A policy's price at night, and of a server by the hour."""
+    plain = {"input": Decimal(1), "output": Decimal(1)}
+    night = PriceEntry(prices={**plain, **entry.pop("prices", {})}, **entry)
+    return resolve(
+        None,
+        "gpt-x",
+        PriceOverride(entries=(night,)),
+        simulated=False,
+        request_usd=Decimal(0),
+        at=datetime(2026, 11, 21, 2, 15, tzinfo=UTC),
+    )
+
+
+def test_a_price_that_is_bound_to_times_applies_at_the_time_of_the_request(sample, marks) -> None:
+    """Prices until 2:16 cover a run that began at 2:15, not its request of two minutes later."""
+    prices = hourly(hours=(0, 136))
+    late = sample(seq=1, marks=marks(ready=120_000, sent=120_000, done=120_001))
+    assert price_remarks(prices, [sample()], created=CREATED) == ()
+    assert price_remarks(prices, [sample(), late], created=CREATED) == (
+        "none of the policy's prices applies to 'gpt-x' (1 request)",
+    )
+
+
+def test_a_servers_time_is_part_of_the_sum_that_a_stated_cost_is_held_against(sample) -> None:
+    """170 ms at $36 an hour are $0.0017."""
+    prices = hourly(prices={"hour": Decimal(36)})
+    stated = Usage(input_total=0, output_total=0, cost_usd=Decimal("0.0017"))
+    other = Usage(input_total=0, output_total=0, cost_usd=Decimal("0.0030"))
+    assert price_remarks(prices, [sample(usage=stated)], created=CREATED) == ()
+    (told,) = price_remarks(prices, [sample(usage=other)], created=CREATED)
+    assert told.startswith("the provider states $0.003")
+
+
+def test_a_request_without_an_end_has_no_time_and_a_run_without_a_date_no_moment(
+    sample, marks
+) -> None:
+    cut = sample(marks=marks(ready=0, sent=None, done=None))
+    assert price_remarks(hourly(), [cut], created="") == ()
+    (told,) = price_remarks(hourly(hours=(0, 136)), [sample()], created="yesterday")
+    assert told.startswith("none of the policy's prices applies")
 
 
 def test_what_was_sent_again_over_a_new_connection_is_told(sample) -> None:
     told = " ".join(remarks([sample(resent=1), sample(seq=1)]))
     assert "1 request met an idle connection that the server had closed" in told
     assert "idle connection" not in " ".join(remarks([sample()]))
+
+
+def test_either_arm_has_its_own_statistics(sample, marks) -> None:
+    slow = marks(sent=0, first_text=900, done=990)
+    samples = [sample(seq=0), sample(seq=1, arm="control", marks=slow)]
+    samples.append(sample(seq=2, arm="control", phase="confirm"))
+    assert statistics(samples)["ttft"].max == pytest.approx(0.1)
+    found = statistics(samples, arm="control")["ttft"]
+    assert (found.n, found.max) == (1, pytest.approx(0.9))

@@ -4,9 +4,13 @@ import sys
 import pytest
 
 from lens_gate import __version__
+from lens_gate.judge.power import DuetTrial
+from lens_gate.judge.spread import pair_variance
+from lens_gate.metrics.catalogue import default_drift, default_margin
 from lens_gate.policy import init_files
 from lens_gate.policy.load import load
 from lens_gate.providers.table import PROVIDERS
+from lens_gate.stats.looks import looks
 
 FILES = dict(init_files())
 
@@ -39,10 +43,52 @@ def test_the_policy_works_as_it_is_without_a_key():
     assert not any("{{" in m.content for p in scenario.prompts for m in p.messages)
 
 
-def test_its_budget_lets_its_own_rules_be_decided():
+def chances(scenario, pairs, kind="hosted"):
+    """What each gating relative rule sees in a duet of so many pairs, at twice its margin."""
+    gating = [rule for rule in scenario.rules if rule.severity == "fail"]
+    family = sum(rule.relative + (rule.max is not None) for rule in gating)
+    taken = looks(pairs, scenario.samples.min)
+    found = {}
+    for rule in gating:
+        if rule.relative:
+            margin = rule.max_regression
+            variance = pair_variance(rule.metric, rule.statistic, kind)
+            trial = DuetTrial(kind=rule.statistic, variance=variance, looks=taken, family=family)
+            odds = trial.odds(margin, max(2 * margin, 0.2)), trial.odds(margin, 0.0)
+            found[rule.id] = (odds[0].fails, odds[1].passes)
+    return found
+
+
+@pytest.mark.parametrize("kind", ["hosted", "self-hosted"])
+def test_its_own_rules_decide_with_the_pairs_that_it_allows(kind):
+    (scenario,) = policy_of(FILES["lens-gate.yaml"]).scenarios.values()
+    found = chances(scenario, scenario.samples.max, kind)
+    assert set(found) == {"ttft-typ", "e2e-typ", "cost-usd-mean"}
+    for fails, passes in found.values():
+        assert fails >= 0.7
+        assert passes >= 0.85
+
+
+def test_with_a_third_of_them_they_would_not():
+    (scenario,) = policy_of(FILES["lens-gate.yaml"]).scenarios.values()
+    assert chances(scenario, scenario.samples.max // 3)["ttft-typ"][0] < 0.5
+
+
+def test_its_caps_carry_them():
     policy = policy_of(FILES["lens-gate.yaml"])
     (scenario,) = policy.scenarios.values()
-    assert scenario.samples.max + scenario.samples.warmup <= policy.budget.max_requests
+    # Each arm sends its warm-up, each prompt once for its own cache, and its side of every pair.
+    each = scenario.samples.max + scenario.samples.warmup + len(scenario.prompts)
+    assert 2 * each * len(scenario.targets) <= policy.budget.max_requests
+
+
+def test_its_margins_are_the_defaults_that_its_comments_call_them():
+    (scenario,) = policy_of(FILES["lens-gate.yaml"]).scenarios.values()
+    for rule in scenario.rules:
+        if rule.relative and rule.severity == "fail":
+            named = rule.metric, rule.statistic, "simulated"
+            assert rule.max_regression == default_margin(*named)
+            assert rule.max_drift == default_drift(*named)
 
 
 @pytest.mark.parametrize("key", ["mini", "own"])

@@ -356,7 +356,7 @@ def test_single_mistakes_are_told_at_their_place(only_problem, small, old, new, 
         ("budgets: 1", "did you mean budget?"),
         ("confidense: 1", "did you mean confidence?"),
         ("zzz: 1", "keys that it knows: "),
-        ("watch: []", "keys that it knows: "),
+        ("failfast: true", "did you mean fail_fast?"),
     ],
 )
 def test_unknown_keys_of_the_policy(only_problem, small, line, hint):

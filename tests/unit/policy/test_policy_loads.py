@@ -204,7 +204,7 @@ def test_a_sweep_describes_and_gates_nothing_against_history(only_problem, small
     text = with_load(small, "{pattern: sweep, rates: [1, 2]}")
     problem = only_problem(text.replace("{metric: e2e.typ, max: 9s}", "{metric: e2e.typ}"))
     assert (problem.line, problem.column) == (14, 9)
-    assert problem.message == "a sweep describes: e2e.typ can't be compared with stored runs"
+    assert problem.message == "a sweep describes: e2e.typ can't be compared in it"
     assert "gate a load of one rate" in problem.hint
 
 

@@ -238,7 +238,7 @@ def test_turning_comparison_off_waits_for_the_merge():
     assert merged == policy(TRUSTED)
     assert changes["baseline.compare"] == ("auto", "none", "after_merge")
     assert changes["scenarios.chat.gates.ttft-typ"] == (
-        "ttft.typ default drift on mini, own, fake",
+        "ttft.typ default margins on mini, own, fake",
         "ttft.typ max 1 s on mini, own, fake",
         "after_merge",
     )

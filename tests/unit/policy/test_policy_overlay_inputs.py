@@ -69,7 +69,7 @@ def over(trusted="", head="", old="", new=""):
             "    load: {pattern: ramp, from: 2, to: 4, over: 1m}\n",
             "    load: {pattern: ramp, from: 2, to: 5, over: 2m}\n",
             "over",
-            ("60.0", "120.0"),
+            ("1 min", "2 min"),
         ),
         (
             "    load: {pattern: sweep, rates: [1, 2]}\n",

@@ -43,6 +43,13 @@ def policy(*rules, compare="auto", most=180, objectives="ttft: 1s"):
         "{metric: error_rate, max: 100%}",
         "{metric: goodput, min: 95.5%}",
         "{metric: ttft.typ, max: 1s, max_drift: 50%, assurance: shown, severity: warn}",
+        "{metric: ttft.typ, max_regression: 20%, max_drift: 50%}",
+        "{metric: ttft.typ, max_regression: 0}",
+        "{metric: ttft.typ, max_regression: 0%}",
+        "{metric: ttft.p95, max_regression: 75%}",
+        "{metric: ttft.p50, max_regression: 20%, max: 1s, may_be_inconclusive: true}",
+        "{metric: output_tokens.mean, max_regression: 20%, severity: warn}",
+        "{metric: error_rate, max_regression: 2%, max: 10%}",
     ],
 )
 def test_rules_that_can_be_judged(load_text, rule):
@@ -60,8 +67,20 @@ def test_rules_that_can_be_judged(load_text, rule):
         ("{metric: queue_delay}", 9, "a gate without a limit", "max_drift"),
         ("{metric: ttft.max}", 9, "ttft.max takes an absolute limit only", "give max"),
         ("{metric: ttft.max, max_drift: 10%, max: 1s}", 28, "absolute limit only", "remove"),
-        ("{metric: error_rate}", 9, "no comparison with stored runs", "give max"),
-        ("{metric: goodput, max_drift: 10%}", 27, "no comparison with stored runs", "give min"),
+        (
+            "{metric: ttft.max, max_drift: 10%, max_regression: 9%, max: 1s}",
+            44,
+            "absolute limit only",
+            "remove max_regression and max_drift and give max",
+        ),
+        ("{metric: error_rate}", 9, "error_rate has no default margin", "max_regression"),
+        (
+            "{metric: goodput, max_drift: 10%}",
+            27,
+            "no comparison with stored runs",
+            "give max_regression, for a duet, or min",
+        ),
+        ("{metric: error_rate, max_regression: 0.02}", 46, "must be a share", "write 2.00%"),
         ("{metric: ttft, max: 1.5}", 29, "must be a duration, not 1.5", "add the unit: 1.5s"),
         ("{metric: ttft, max: fast}", 29, "must be a duration, not 'fast'", "such as 1.5s"),
         ("{metric: ttft, max: 0s}", 29, "above zero", ""),
@@ -84,7 +103,16 @@ def test_rules_that_can_be_judged(load_text, rule):
         ("{metric: ttft, targets: []}", 33, "targets is empty", ""),
         ("{metric: ttft, targets: [own, own]}", 39, "listed twice", "keep one"),
         ("{metric: ttft, id: A}", 28, "id must be small letters", ""),
-        ("{metric: ttft, max_regression: 10%}", 24, "has no key 'max_regression'", "max_drift"),
+        ("{metric: ttft, max_regression: 10}", 40, "must be a share", "write 1000%"),
+        ("{metric: ttft, max_regression: -1%}", 40, "must be a share", ""),
+        ("{metric: ttft, margin: 10%}", 24, "has no key 'margin'", "write max_regression"),
+        (
+            "{metric: ttft, max: 1s, may_be_inconclusive: true}",
+            33,
+            "may_be_inconclusive concerns relative limits only",
+            "never refused",
+        ),
+        ("{metric: ttft, may_be_inconclusive: maybe}", 45, "must be true or false", ""),
         ("{metric: [a]}", 18, "metric must be a metric and a statistic", ""),
         ("{metric: ''}", 18, "metric is empty", ""),
         ("{max: 1s}", 9, "entry 1 of gates has no metric", "add metric"),
@@ -115,7 +143,15 @@ def test_the_largest_value_decides_at_any_number(load_text):
     assert load_text(text).scenarios["chat"].samples.max == 1
 
 
-@pytest.mark.parametrize("rule", ["{metric: ttft}", "{metric: ttft, max_drift: 10%, max: 1s}"])
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "{metric: ttft}",
+        "{metric: ttft, max_drift: 10%, max: 1s}",
+        "{metric: ttft, max_regression: 10%, max: 1s}",
+        "{metric: error_rate, max_regression: 1%}",
+    ],
+)
 def test_nothing_relative_without_a_comparison(only_problem, rule):
     problem = only_problem(policy(rule, compare="none"))
     assert "baseline.compare is none" in problem.message

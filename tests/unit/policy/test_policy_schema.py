@@ -56,7 +56,11 @@ FULL = {
     "budget": {"max_usd": 2, "max_requests": 500, "max_duration": "9m"},
     "confidence": 0.9,
     "on_inconclusive": "fail",
-    "baseline": {"compare": "history", "branch": "b", "history": 3, "dir": "d"},
+    "fail_fast": True,
+    "confirm": True,
+    "watch": ["app/**"],
+    "always": True,
+    "baseline": {"compare": "interleaved", "branch": "b", "history": 3, "dir": "d"},
     "allow_endpoints": [{"origin": "https://x.y", "api_key_env": "A"}],
     "targets": {
         "t": {
@@ -84,6 +88,7 @@ FULL = {
         "own": {
             "provider": "openai-compatible",
             "flavor": "vllm",
+            "control": "t",
             "model": "m",
             "base_url": "https://x.y/v1",
             "rate_limit": {"requests_per_minute": 60, "tokens_per_minute": 1000},
@@ -139,7 +144,9 @@ FULL = {
                     "metric": "output_tokens.mean",
                     "max": 100,
                     "min": 10,
+                    "max_regression": "40%",
                     "max_drift": "50%",
+                    "may_be_inconclusive": True,
                     "severity": "warn",
                     "assurance": "shown",
                     "targets": ["t"],
@@ -189,7 +196,7 @@ FULL = {
         "made": {
             "targets": ["t"],
             "prompts": {"synthetic": {"input_tokens": 5, "seed": 2, "count": 3}},
-            "load": {"pattern": "burst", "size": 2, "every": "1s"},
+            "load": {"pattern": "burst", "size": 2, "every": "1s", "block": "5s"},
         },
         "ramp": {
             "targets": ["t"],
@@ -230,6 +237,10 @@ OTHER = {
     "budget.max_duration": "10m",
     "confidence": 0.8,
     "on_inconclusive": "pass",
+    "fail_fast": False,
+    "confirm": False,
+    "watch": ["app/*"],
+    "always": False,
     "baseline.compare": "auto",
     "baseline.branch": "c",
     "baseline.history": 4,
@@ -285,7 +296,9 @@ OTHER = {
     "scenarios.*.gates.[].metric": "input_tokens.mean",
     "scenarios.*.gates.[].max": 101,
     "scenarios.*.gates.[].min": 11,
+    "scenarios.*.gates.[].max_regression": "41%",
     "scenarios.*.gates.[].max_drift": "51%",
+    "scenarios.*.gates.[].may_be_inconclusive": False,
     "scenarios.*.gates.[].severity": "fail",
     "scenarios.*.gates.[].assurance": "point",
     "scenarios.*.gates.[].targets": ["u"],
@@ -310,6 +323,7 @@ ELSEWHERE = {
     "made.prompts.synthetic.count": 4,
     "made.load.size": 3,
     "made.load.every": "2s",
+    "made.load.block": "6s",
     "ramp.objectives.ttft_scheduled": "2s",
     "ramp.objectives.e2e_scheduled": "2s",
     "ramp.load.from": 2,
@@ -324,6 +338,7 @@ ELSEWHERE = {
 # The same for keys of the other targets, by the target's key.
 OTHER_TARGETS = {
     "own.flavor": "sglang",
+    "own.control": "u",
     "own.rate_limit.requests_per_minute": 61,
     "own.rate_limit.tokens_per_minute": 1001,
     "own.tls.ca_file": "/d.pem",
@@ -452,7 +467,7 @@ def test_the_schema_is_one():
 def test_the_published_schema_takes_the_full_policy_and_no_unknown_key():
     validator = jsonschema.Draft202012Validator(SCHEMA)
     assert list(validator.iter_errors(FULL)) == []
-    assert not validator.is_valid({**FULL, "watch": []})
+    assert not validator.is_valid({**FULL, "watches": []})
     wrong = changed(FULL, "targets.*.retries", "x")
     assert not validator.is_valid(wrong)
 

@@ -1,10 +1,12 @@
 """Builders of policies: complete records of which a test names only what matters to it."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from lens_gate.policy.plan import make_plan
+from lens_gate.policy.plan_duet import ControlSide
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan, UnitPrices
 from lens_gate.records.policy import (
@@ -167,6 +169,39 @@ class Build:
             prices=dict.fromkeys(policy.targets, prices or self.prices()),
             providers=dict.fromkeys(policy.targets, self.provider()),
             history=history or {},
+        )
+
+    def pull(
+        self,
+        *head,
+        before=None,
+        targets=None,
+        targets_before=None,
+        history=None,
+        prices=None,
+        prices_before=None,
+        pairs="all",
+        confirm=False,
+        **caps,
+    ) -> Plan:
+        """The plan of a pull request: ``before`` are the control's scenarios, else the head's."""
+        head = head or (self.scenario(),)
+        policy = replace(self.policy(head, targets), confirm=confirm)
+        control = self.policy(before or head, targets_before or targets)
+        given = prices or self.prices()
+        return make_plan(
+            policy,
+            budget=self.budget(**caps),
+            seed=7,
+            prices=dict.fromkeys(policy.targets, given),
+            providers=dict.fromkeys(policy.targets, self.provider()),
+            history=history or {},
+            control=ControlSide(
+                policy=control,
+                prices=dict.fromkeys(control.targets, prices_before or given),
+                providers=dict.fromkeys(control.targets, self.provider()),
+                pairs=pairs,
+            ),
         )
 
 

@@ -5,10 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lens_gate.errors import BudgetError
+from lens_gate.policy.drafting import ASSUMED, STORED, Expectation
 from lens_gate.policy.plan import (
-    ASSUMED,
-    STORED,
-    Expectation,
     expected,
     expected_duration,
     make_plan,

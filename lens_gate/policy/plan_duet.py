@@ -1,0 +1,205 @@
+"""The control's side of a plan: which cells are measured in pairs, of what, and in which blocks.
+
+A *pair* is one prompt id, of which each arm sends its own text. Where a load has a schedule of its
+own, or a rule asks for a number that no single request has, the arms alternate in *blocks* of load
+instead, and two blocks, one of each arm, are the pair.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final, Literal
+
+from lens_gate.load import forecast, is_open, offered
+from lens_gate.metrics.catalogue import by_blocks
+from lens_gate.policy.allot import ArmDraft, Draft
+from lens_gate.policy.drafting import PLAYED, Expectation, Sent, arm_draft, expectation, moved
+from lens_gate.policy.fingerprint import fingerprint
+from lens_gate.providers.interface import Provider
+from lens_gate.records.plan import Duet, Look, UnitPrices
+from lens_gate.records.policy import Load, Policy, Scenario, Target
+from lens_gate.stats.looks import looks
+
+BLOCK_PAIRS: Final = 8
+"""Fewer pairs of blocks decide nothing."""
+NO_COMMON_PROMPTS: Final = "no common prompts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlSide:
+    """What the control arms send, at which prices, in which protocols; by target key.
+
+    ``pairs`` says which cells are duets: ``all`` that have a control, those whose target is
+    ``named`` with one of its own (``control:``), or ``none``: then this side only tells what N
+    would be without the head.
+    """
+
+    policy: Policy
+    prices: Mapping[str, UnitPrices]
+    providers: Mapping[str, Provider]
+    pairs: Literal["all", "named", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pairing:
+    """What both arms of a duet cell send, and the prompt ids that one of them lacks."""
+
+    head: Sent
+    control: Sent
+    only_head: tuple[str, ...]
+    only_control: tuple[str, ...]
+
+
+def pairing(head: Sent, side: ControlSide | None) -> Pairing | str | None:
+    """How a cell is measured in pairs; why it can't be; ``None`` where it should not be.
+
+    A scenario that is new in the head has no control, nor has a target that the control lacks. A
+    sweep describes: it is never held against anything. Where nothing but absolute limits is asked
+    for, a control would double the cost and decide nothing; unless the target names one.
+    """
+    control = _control(head, side)
+    if control is None:
+        return None
+    ours = {prompt.id for prompt in head.scenario.prompts}
+    theirs = {prompt.id for prompt in control.scenario.prompts}
+    common = ours & theirs
+    if not common:
+        return NO_COMMON_PROMPTS
+    salted = head.scenario.cache == "as_is"
+    return Pairing(
+        head=_of(head, common, salted=salted),
+        control=_of(control, common, salted=salted),
+        only_head=tuple(p.id for p in head.scenario.prompts if p.id not in common),
+        only_control=tuple(p.id for p in control.scenario.prompts if p.id not in common),
+    )
+
+
+def _control(head: Sent, side: ControlSide | None) -> Sent | None:
+    scenario, own = head.scenario, head.target.control
+    if side is None or side.pairs == "none" or (side.pairs == "named" and own is None):
+        return None
+    key = own or head.target.key
+    if scenario.new_in_head or scenario.load.pattern == "sweep":
+        return None
+    if own is None and not _compares(head):
+        return None
+    if scenario.key not in side.policy.scenarios or key not in side.policy.targets:
+        return None
+    return Sent(
+        scenario=side.policy.scenarios[scenario.key],
+        prompts=(),
+        target=side.policy.targets[key],
+        prices=side.prices[key],
+        provider=side.providers[key],
+    )
+
+
+def _compares(head: Sent) -> bool:
+    """Whether a rule holds this cell against anything, other than one that the head adds."""
+    return any(
+        rule.relative
+        and not rule.new_in_head
+        and (not rule.targets or head.target.key in rule.targets)
+        for rule in head.scenario.rules
+    )
+
+
+def _of(sent: Sent, common: set[str], *, salted: bool) -> Sent:
+    prompts = tuple(prompt for prompt in sent.scenario.prompts if prompt.id in common)
+    return replace(sent, prompts=prompts, salted=salted)
+
+
+def in_blocks(scenario: Scenario, target: Target) -> bool:
+    """Whether the arms of this cell alternate in blocks of load."""
+    return is_open(scenario.load) or any(
+        rule.relative and not rule.new_in_head and by_blocks(rule.metric)
+        for rule in scenario.rules
+        if target.key in rule.targets
+    )
+
+
+def block_load(load: Load) -> Load:
+    """The load of one block: the declared one, for as long as a block lasts."""
+    seconds = load.block_s if load.duration_s is None else min(load.block_s, load.duration_s)
+    return replace(load, duration_s=seconds)
+
+
+def block_size(load: Load, request_s: float) -> int:
+    """The most requests of a block whose requests take so long.
+
+    Arrivals by chance come to their mean: a block that has as many sooner is over sooner.
+    """
+    block = block_load(load)
+    if not is_open(load):
+        return max(1, forecast(block, PLAYED, request_s).requests)
+    return max(1, offered(block, PLAYED))
+
+
+def block_seconds(load: Load, requests: int, request_s: float) -> float:
+    """How long a block of so many requests lasts, its draining included."""
+    return forecast(block_load(load), requests, request_s).seconds
+
+
+def duet_draft(
+    found: Pairing, history: Mapping[str, Expectation], *, gating: bool, confirm: bool
+) -> Draft:
+    """A duet cell before its N is known.
+
+    Stored runs are of what the control's side of the policy asks: what is expected of the head is
+    moved from there by what it asks otherwise.
+    """
+    scenario = found.head.scenario
+    cells = [f"{scenario.key}/{arm.target.key}" for arm in (found.head, found.control)]
+    known = [history.get(cell) for cell in cells]
+    known[0] = moved(known[0], found.control, found.head)
+    arms = (found.head, found.control)
+    seen = [expectation(sent, one) for sent, one in zip(arms, known, strict=True)]
+    size = 0
+    if in_blocks(scenario, found.head.target):
+        # The faster arm sets it: a closed loop sends as it is answered.
+        size = block_size(scenario.load, min(one.e2e_s for one in seen))
+    head, control = (
+        arm_draft(sent, one, _each_s(scenario.load, size, one.e2e_s), known=stored is not None)
+        for sent, one, stored in zip(arms, seen, known, strict=True)
+    )
+    return Draft(
+        scenario=scenario,
+        head=head,
+        control=control,
+        gating=gating,
+        most=scenario.samples.max,
+        min_n=1 if size else scenario.samples.min,
+        prompts=len(found.head.prompts),
+        warms=found.head.salted or scenario.cache == "warm",
+        block_requests=size,
+        confirm=confirm,
+    )
+
+
+def _each_s(load: Load, size: int, request_s: float) -> Fraction:
+    """The time that one request of an arm adds to the run."""
+    if not size:
+        return Fraction(request_s) / load.concurrency
+    return Fraction(block_seconds(load, size, request_s)) / size
+
+
+def duet_of(found: Pairing, draft: Draft, control: ArmDraft, n: int, policy: Policy) -> Duet:
+    """The control's side of a cell whose N is known; ``policy`` is the control's."""
+    scenario = draft.scenario
+    size = draft.block_requests
+    taken = ((n, 1.0),) if size and n else looks(n, draft.min_n)
+    return Duet(
+        control=control.target.key,
+        prices=control.prices,
+        fingerprint=fingerprint(policy, found.control.scenario, control.target, control.provider),
+        worst_usd=control.worst_usd,
+        expected_usd=control.expected_usd,
+        expected_s=control.expected_s,
+        looks=tuple(Look(pairs=pairs, share=share) for pairs, share in taken),
+        confirm=n if draft.confirm else 0,
+        salted=found.head.salted,
+        block_s=block_load(scenario.load).duration_s or 0.0 if size else 0.0,
+        block_requests=size,
+        only_head=found.only_head,
+        only_control=found.only_control,
+    )
