@@ -16,6 +16,7 @@ from lens_gate.judge.duet import duet_evidence
 from lens_gate.judge.evidence import Evidence, change
 from lens_gate.judge.history import history_evidence
 from lens_gate.judge.inputs import Case, read_case
+from lens_gate.judge.needed import pairs_to_settle
 from lens_gate.judge.rates import absolute_rate_evidence, relative_rate_evidence
 from lens_gate.judge.shift import shift_evidence
 from lens_gate.judge.withhold import withheld
@@ -125,13 +126,15 @@ def _p_better(found: Evidence) -> float:
 
 def _verdict(case: Case, found: Evidence, keys: Keys, *, alpha: float) -> Verdict:
     check = case.check
-    detectable = None
+    detectable = needed = None
     if found.settled:
         verdict, reason = found.settled, found.note
     elif case.relative:
         verdict = _relative(case, found, keys)
         if verdict == "inconclusive":
-            detectable = _detectable(case, found, alpha * check.fraction / keys.family)
+            first = alpha * check.fraction / keys.family
+            detectable = _detectable(case, found, first)
+            needed = pairs_to_settle(case, found, first=first, second=keys.level, chance=POWER)
         reason = relative_reason(case, found, keys, verdict, detectable)
     else:
         verdict = _absolute(case, found, keys)
@@ -154,6 +157,7 @@ def _verdict(case: Case, found: Evidence, keys: Keys, *, alpha: float) -> Verdic
         p_margin=found.p_margin if tested and case.relative else None,
         p_within=found.p_within if tested and case.relative else None,
         detectable=detectable,
+        needed_n=needed,
     )
 
 

@@ -55,7 +55,7 @@ def _compare(case: Case, runs: list[Side], lifted: tuple[tuple[float, ...], ...]
     check, head = case.check, case.head
     sign = 1.0 if check.better == "lower" else -1.0
     sides = zip(lifted, [head, *runs], strict=True)
-    points = [_point(check.kind, values, side.late, sign) for values, side in sides]
+    points = [point(check.kind, values, side.late, sign) for values, side in sides]
     (candidate, candidate_se), past = points[0], points[1:]
     fit = history.shrunken_t(
         [y for y, _ in past],
@@ -89,7 +89,7 @@ def _compare(case: Case, runs: list[Side], lifted: tuple[tuple[float, ...], ...]
     )
 
 
-def _point(
+def point(
     kind: str, values: tuple[float, ...], late: tuple[bool, ...], sign: float
 ) -> tuple[float, float]:
     """A run's statistic on the log scale, more is worse, with its standard error."""

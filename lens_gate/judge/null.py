@@ -33,7 +33,7 @@ def demotions(sessions: Iterable[NullSession], *, alpha: float) -> Mapping[str, 
     """
     return {
         name: (
-            f"only warns: {count.failed} of {count.runs} A/A runs failed it, more than the "
+            f"{count.failed} of {count.runs} A/A runs failed it, more than the "
             f"{format_share(alpha)} that it may fail by chance"
         )
         for name, count in _summed(sessions).items()

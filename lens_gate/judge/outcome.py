@@ -20,8 +20,9 @@ from lens_gate.errors import (
 )
 from lens_gate.records.check import WORST_FIRST, VerdictName
 from lens_gate.records.policy import OnInconclusive
-from lens_gate.records.report import Outcome
+from lens_gate.records.report import Outcome, Row
 from lens_gate.records.run import EndReason
+from lens_gate.records.waiver import Waiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,19 @@ def rule_verdict(verdicts: Iterable[VerdictName]) -> VerdictName:
     return min(verdicts, key=WORST_FIRST.index, default="no_data")
 
 
+def counts(row: Row) -> bool:
+    """Whether this row's verdict gates: its rule does, and no waiver in force lets it through."""
+    return row.gating and not row.waived
+
+
+def used(waiver: Waiver, rows: Iterable[Row]) -> bool:
+    """Whether this waiver, which is in force, let a failing check through."""
+    return any(
+        row.waived and (row.rule, f"{row.scenario}/{row.target}") == (waiver.rule, waiver.cell)
+        for row in rows
+    )
+
+
 def settle(
     *,
     gating: Sequence[VerdictName],
@@ -49,7 +63,8 @@ def settle(
     """Outcome and exit code, by the order of the design's table.
 
     Args:
-        gating: verdicts of the gating checks or rules; those that only warn are left out.
+        gating: verdicts of the gating checks or rules; those that only warn, or that a waiver lets
+            through, are left out (``counts``).
         run_end: how the run ended; ``None`` where its journal has no end, since it was killed.
         on_inconclusive: the policy's switch.
         starved_cells: gating cells that money, requests or time ended before their first allowed

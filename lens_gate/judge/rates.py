@@ -12,6 +12,7 @@ proportions", Statistics in Medicine 17, 1998).
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lens_gate.judge.evidence import MIN_USABLE, Evidence, no_success, too_few
 from lens_gate.judge.history import NO_BASELINE
@@ -86,8 +87,8 @@ def relative_rate_evidence(case: Case) -> Evidence:
     # Rounded so that a failure is never owed to rounding, and a pass neither.
     mild, harsh = _thinned(head, crowd, math.floor), _thinned(head, crowd, math.ceil)
     base_up, base_down = _thinned(base, crowd, math.ceil), _thinned(base, crowd, math.floor)
-    low = _least_excess(mild, base_up, 0.05)
-    high = -_least_excess(base_down, harsh, 0.05)
+    low = least_excess(mild, base_up, 0.05)
+    high = -least_excess(base_down, harsh, 0.05)
     p_worse = _p_worse(case, mild, base_up)
     higher = case.check.better == "higher"
     return Evidence(
@@ -153,12 +154,23 @@ def _errors_alone(head: Side, control: Side) -> tuple[int, int] | None:
     return (only_head, only_control) if only_head <= head.errors else None
 
 
-def _least_excess(more: Count, less: Count, alpha: float) -> float:
-    """The lower limit of the rate of ``more`` less that of ``less``, one-sided at ``alpha``."""
-    low = special.beta_ppf(alpha, more.bad, more.n - more.bad + 1) if more.bad else 0.0
-    good = less.n - less.bad
-    high = special.beta_ppf(1.0 - alpha, less.bad + 1, good) if good else 1.0
+def least_excess(more: Count, less: Count, alpha: float) -> float:
+    """The lower limit of the rate of ``more`` less that of ``less``, one-sided at ``alpha``.
+
+    Newcombe's method 10.
+    """
+    low, high = _at_least(more.bad, more.n, alpha), _at_most(less.bad, less.n, alpha)
     return more.rate - less.rate - math.hypot(more.rate - low, high - less.rate)
+
+
+@lru_cache(maxsize=8192)
+def _at_least(bad: int, n: int, alpha: float) -> float:
+    return special.beta_ppf(alpha, bad, n - bad + 1) if bad else 0.0
+
+
+@lru_cache(maxsize=8192)
+def _at_most(bad: int, n: int, alpha: float) -> float:
+    return special.beta_ppf(1.0 - alpha, bad + 1, n - bad) if bad < n else 1.0
 
 
 def _p_beyond(more: Count, less: Count, by: float) -> float:
@@ -167,12 +179,12 @@ def _p_beyond(more: Count, less: Count, by: float) -> float:
     It is the least alpha whose lower limit of the difference is above ``by``, found by halving its
     normal score; 1 where not even one half does.
     """
-    if _least_excess(more, less, 0.5) <= by:
+    if least_excess(more, less, 0.5) <= by:
         return 1.0
     shown, beyond = 0.0, _FARTHEST
     for _ in range(_STEPS):
         middle = (shown + beyond) / 2.0
-        if _least_excess(more, less, special.norm_sf(middle)) > by:
+        if least_excess(more, less, special.norm_sf(middle)) > by:
             shown = middle
         else:
             beyond = middle

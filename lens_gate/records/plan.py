@@ -86,12 +86,14 @@ class Duet:
 class CellPlan:
     """One scenario on one target. ``n`` is N: frozen before the first request, it never grows.
 
-    In a duet ``n``, ``warmup`` and ``min_n`` count pairs (or pairs of blocks).
+    In a duet ``n``, ``warmup`` and ``min_n`` count pairs (in blocks: N pairs of blocks, and pairs
+    of requests before them); the calls that warm a cache are part of ``warmup``.
 
     ``worst_usd`` and ``expected_usd`` are for one request (the dearest and the mean prompt);
     ``expected_s`` is the expected time of one request and ``expected_from`` says how it is known.
     ``limited_by`` names what cut ``n`` below ``samples.max``: money, requests, time or nothing.
-    ``load`` is how they are offered, ``None`` in plans of before it was written down.
+    ``load`` is how they are offered, ``None`` in plans of before it was written down. ``unpaired``
+    says why a cell that should have been measured in pairs is measured alone; else it is empty.
     """
 
     scenario: str
@@ -110,6 +112,7 @@ class CellPlan:
     fingerprint: Fingerprint
     load: Load | None = None
     duet: Duet | None = None
+    unpaired: str = ""
 
     @property
     def cell(self) -> str:

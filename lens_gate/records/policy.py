@@ -295,9 +295,8 @@ class Rule:
     ``max_regression`` is the margin of a duet and ``max_drift`` that of history, as fractions:
     ``None`` where the default applies. ``relative`` says whether the rule has a relative limit at
     all. ``max`` and ``min`` are absolute, in the metric's unit (seconds, tokens, US dollars,
-    fraction). ``may_be_inconclusive``: not refused for having too little power. ``waived`` says
-    which accepted ceilings its margins or limits are, in words; empty where they are its own.
-    ``demoted`` says why it only warns though the policy lets it fail.
+    fraction). ``may_be_inconclusive``: not refused for having too little power. ``demoted`` says
+    why it only warns though the policy lets it fail.
     """
 
     id: str
@@ -314,7 +313,6 @@ class Rule:
     place: Place
     max_regression: float | None = None
     may_be_inconclusive: bool = False
-    waived: str = ""
     demoted: str = ""
 
 

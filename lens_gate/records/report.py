@@ -154,6 +154,27 @@ class CellReport:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PooledRow:
+    """What a rule's checks show together over several targets, each measured in pairs.
+
+    Descriptive: it decides nothing. ``estimate`` is the mean change as a fraction with its
+    two-sided 90 % interval, ``p_worse`` the p-value of "not worse on average", ``pairs`` those of
+    all ``targets``.
+    """
+
+    scenario: str
+    rule: str
+    metric: str
+    statistic: str
+    targets: int
+    pairs: int
+    estimate: float
+    low: float
+    high: float
+    p_worse: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refs:
     """Which commits decided what; ``why`` says how they were found."""
 
@@ -196,4 +217,5 @@ class Report:
     version: str
     waivers: tuple[WaiverReport, ...] = ()
     null_rate: str = ""
+    pooled: tuple[PooledRow, ...] = ()
     schema: str = REPORT_SCHEMA

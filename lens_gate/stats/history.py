@@ -13,6 +13,9 @@ from numpy.typing import ArrayLike
 
 from lens_gate.stats.special import t_ppf, t_sf
 
+NU0 = 4.0
+"""By default the prior spread counts for as many numbers."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryFit:
@@ -35,7 +38,7 @@ def shrunken_t(
     candidate_se: float,
     *,
     prior_sd: float,
-    nu0: float = 4.0,
+    nu0: float = NU0,
 ) -> HistoryFit:
     """Compare ``candidate`` with the series ``y`` of K >= 1 numbers.
 

@@ -8,25 +8,21 @@ Biometrika 70 (1983); the root is this house's choice (it costs less than a tent
 against linear spending, and finds large changes early).
 """
 
-import itertools
 import math
-from collections.abc import Iterator
 
 FIRST = 16
 """Below this many pairs a signed-rank test can hardly fail one check of thirty."""
 
 
 def grid(most: int) -> tuple[int, ...]:
-    """The looks at up to ``most`` pairs, rising; the last one is at ``most`` itself."""
-    sizes = itertools.takewhile(lambda size: size < most, _sizes())
-    return (*sizes, most) if most > 0 else ()
+    """The looks at up to ``most`` pairs, rising; the last one is at ``most`` itself.
 
-
-def _sizes() -> Iterator[int]:
-    """16, 24, 36, 54, and from 80 on round numbers: 80, 120, 180, 270, 400, 600, ...."""
-    yield from (FIRST, 24, 36, 54)
-    for power in itertools.count():
-        yield from (size * 5**power for size in (80, 120, 180, 270))
+    16, 24, 36, 54, and from 80 on round numbers: 80, 120, 180, 270, 400, 600, ....
+    """
+    sizes = [FIRST, 24, 36, 54, 80, 120, 180, 270]
+    while sizes[-1] < most:
+        sizes.extend([5 * size for size in sizes[-4:]])
+    return (*(size for size in sizes if size < most), most) if most > 0 else ()
 
 
 def spent(pairs: int, most: int) -> float:

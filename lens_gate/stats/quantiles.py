@@ -20,6 +20,9 @@ FloatArray = NDArray[np.float64]
 MIN_N: Mapping[float, int] = MappingProxyType({0.5: 10, 0.9: 20, 0.95: 30, 0.99: 150})
 """Below this many values a quantile decides nothing."""
 
+_FELT = 1e-17
+"""Less weight than this no sum can feel."""
+
 
 @lru_cache(maxsize=64)
 def hd_weights(n: int, p: float) -> FloatArray:
@@ -141,12 +144,20 @@ def label_swap_se(
     n = head.size
     pooled = np.concatenate((head, base))
     order = np.argsort(pooled, kind="stable")
+    ordered = pooled[order]
     kept = _coins(rng, swaps * n).reshape(swaps, n)
     # Which of all 2n values, in order, carry the label "head" in each draw. Each draw gives n, so
     # picking them from the ordered values yields every draw's arms already in order.
-    labels = np.concatenate((kept, ~kept), axis=1)[:, order]
-    ordered = np.broadcast_to(pooled[order], labels.shape)
-    difference = (ordered[labels] - ordered[~labels]).reshape(swaps, n) @ hd_weights(n, p)
+    labels = np.take(kept, order % n, axis=1) ^ (order >= n)
+    weights = hd_weights(n, p)
+    felt = np.flatnonzero(weights > _FELT)
+    ranks = slice(felt[0], felt[-1] + 1)
+    first = 2 * n * np.arange(swaps)[:, np.newaxis]
+    arms = [
+        ordered[np.flatnonzero(held).reshape(swaps, n)[:, ranks] - first]
+        for held in (labels, ~labels)
+    ]
+    difference = (arms[0] - arms[1]) @ weights[ranks]
     return float(np.sqrt(np.square(difference).mean()))
 
 

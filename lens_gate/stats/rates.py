@@ -1,5 +1,9 @@
 """Rates: exact tests and bounds for counts of bad ones among n."""
 
+import math
+from functools import lru_cache
+from itertools import accumulate
+
 from lens_gate.stats.special import beta_ppf, binom_tail, hypergeom_tail
 
 
@@ -35,3 +39,17 @@ def mcnemar_greater(only_a: int, only_b: int) -> float:
     Pairs in which both or neither were bad say nothing. Source: McNemar (Psychometrika 12, 1947).
     """
     return binom_tail(only_a, only_a + only_b, 0.5)
+
+
+@lru_cache(maxsize=256)
+def tails(n: int, rate: float) -> tuple[float, ...]:
+    """P(X >= k) for k = 0 ... n + 1, X binomial; to about twelve digits."""
+    if rate <= 0.0 or rate >= 1.0:
+        return (1.0,) * (1 if rate <= 0.0 else n + 1) + (0.0,) * (n + 1 if rate <= 0.0 else 1)
+    yes, no, all_ways = math.log(rate), math.log1p(-rate), math.lgamma(n + 1)
+    chances = [
+        math.exp(all_ways - math.lgamma(k + 1) - math.lgamma(n - k + 1) + k * yes + (n - k) * no)
+        for k in range(n, -1, -1)
+    ]
+    upward = list(accumulate(chances))
+    return (*reversed(upward), 0.0)

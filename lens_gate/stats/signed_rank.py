@@ -93,13 +93,13 @@ def interval(x: ArrayLike, level: float = 0.90) -> tuple[float, float]:
         ValueError: no values, or one of them is not a number.
     """
     finite, lowest, highest = _split(x)
-    cut = _cut(finite.size + lowest + highest, (1.0 - level) / 2.0)
-    if cut == 0:
+    outside = cut(finite.size + lowest + highest, (1.0 - level) / 2.0)
+    if outside == 0:
         return -math.inf, math.inf
     count = _pairs(finite.size)
     undecided = (lowest * highest + 1) // 2
-    first = cut - 1 - (_pairs(lowest) + lowest * finite.size + undecided)
-    last = count - cut + _pairs(highest) + highest * finite.size + undecided
+    first = outside - 1 - (_pairs(lowest) + lowest * finite.size + undecided)
+    last = count - outside + _pairs(highest) + highest * finite.size + undecided
     known = _walsh(finite, [rank for rank in (first, last) if 0 <= rank < count])
     low, high = (
         -math.inf if rank < 0 else math.inf if rank >= count else known[rank]
@@ -164,8 +164,12 @@ def _upper_tail(n: int, against: int) -> float:
 
 
 @lru_cache(maxsize=256)
-def _cut(n: int, alpha: float) -> int:
-    """The greatest k with P(T <= k - 1) <= alpha; 0 if there is none."""
+def cut(n: int, alpha: float) -> int:
+    """How many values of the null distribution each side of a test at ``alpha`` cuts off.
+
+    It is the greatest k with P(T <= k - 1) <= alpha for ``n`` values without ties; 0 if there is
+    none, and then no data can be significant.
+    """
     if n <= EXACT_MAX:
         return int(np.searchsorted(_lower_tails(n), alpha, side="right"))
     spread = math.sqrt(n * (n + 1) * (2 * n + 1) / 24.0)

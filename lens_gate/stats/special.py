@@ -5,6 +5,7 @@ as such, never as one minus a number near one, so they keep their relative accur
 """
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Any, TypeVar, cast, overload
 
@@ -70,6 +71,7 @@ def t_sf(t: float, df: float) -> float:
     return tail if t >= 0.0 else 1.0 - tail
 
 
+@lru_cache(maxsize=1024)
 def t_ppf(q: float, df: float) -> float:
     """The quantile of Student's t: the t with P(T <= t) = ``q``; infinite at 0 and 1."""
     if q <= 0.0:

@@ -5,17 +5,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bench.verdicts.tally import Tally
 from lens_gate.judge import Arm, Check, decide
 
 
 @pytest.fixture(scope="session")
-def hosted():
-    """The module ``hosted_model``: test folders are no packages, so it is loaded by its path."""
-    place = Path(__file__).with_name("hosted_model.py")
-    spec = importlib.util.spec_from_file_location("hosted_model", place)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def tallied():
+    """Totals of an experiment of the campaign over so many policies: ``tallied(draw, 40)``."""
+
+    def run(draw, policies, **settings):
+        tally = Tally()
+        for seed in range(policies):
+            draw([20261121, seed], tally, **settings)
+        return tally.totals
+
+    return run
 
 
 @pytest.fixture
@@ -52,3 +56,13 @@ def past(spread):
         return [Arm(spread(n, centre * math.exp(u), turn=k)) for k, u in enumerate(effects)]
 
     return arms
+
+
+@pytest.fixture(scope="session")
+def duet():
+    """The module ``duet_cell``."""
+    place = Path(__file__).with_name("duet_cell.py")
+    spec = importlib.util.spec_from_file_location("duet_cell", place)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -153,6 +153,8 @@ def test_what_to_do_about_a_withheld_verdict_is_to_run_fewer_streams():
             verdict=verdict,
             scenario="s",
             target="t",
+            waived="",
+            mode="",
         )
         return next_step("inconclusive", [row], [])
 

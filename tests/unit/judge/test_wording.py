@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -13,13 +14,16 @@ from lens_gate.judge.wording import (
     headline,
     movements,
     next_step,
+    pair_apportion,
+    pair_movements,
     short_name,
     usual,
 )
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.records.check import Verdict
+from lens_gate.records.difference import Difference
 from lens_gate.records.policy import Place
-from lens_gate.records.report import CellReport, Row, Statistics
+from lens_gate.records.report import CellReport, DuetReport, Row, Statistics
 
 
 def statistics(typ, mean=None):
@@ -265,7 +269,11 @@ def test_what_only_warns_is_not_in_the_headline():
     ("names", "cells", "said"),
     [
         (["pass", "pass"], 1, "2 checks held in 1 cell."),
-        (["pass", "new", "improved"], 2, "3 checks held in 2 cells; 1 improved."),
+        (
+            ["pass", "new", "improved"],
+            2,
+            "3 checks held in 2 cells; 1 improved (chat/t0 TTFT typ).",
+        ),
         (
             ["pass", "inconclusive"],
             1,
@@ -406,3 +414,154 @@ def test_every_outcome_has_a_step_that_is_a_sentence(outcome):
     step = next_step(outcome, [])
     assert step[0].isupper()
     assert step.endswith(".")
+
+
+def changed(change, low=None, high=None):
+    return Difference(
+        change=change,
+        low=change - 0.02 if low is None else low,
+        high=change + 0.02 if high is None else high,
+        pairs=30,
+    )
+
+
+def paired(moved, **given):
+    """A cell whose control takes 1 s + 100 gaps of 10 ms."""
+    before = {"ttft": 1.0, "itl": 0.01, "output_tokens": 101.0, "e2e": 2.0}
+    duet = DuetReport(
+        control="quick",
+        commit="",
+        pairs=30,
+        dropped=0,
+        looks=(),
+        saved_requests=0,
+        saved_usd=Decimal(0),
+        confirm_pairs=0,
+        ok=30,
+        failures={},
+        models=(),
+        metrics={name: statistics(value) for name, value in before.items()},
+        moved=moved,
+        drift=(),
+        changed=(),
+        only_head=(),
+        only_control=(),
+        spent_usd=Decimal(0),
+    )
+    return cell(duet=duet, **given)
+
+
+def test_movements_of_pairs_are_those_of_the_pairs():
+    found = {"e2e": changed(0.4), "ttft": changed(3.07), "input_tokens": changed(9.0)}
+    assert pair_movements(found) == "TTFT +307 %, E2E +40 %"
+    assert pair_movements({}) == ""
+
+
+def test_a_longer_answer_of_a_duet_is_split_by_what_the_pairs_show():
+    """ITL is 8 % up, but for all that the pairs say it may be none: it makes nothing longer."""
+    found = {
+        "ttft": changed(1.0),
+        "itl": changed(0.08, low=-0.01),
+        "output_tokens": changed(0.5),
+        "e2e": changed(0.8),
+    }
+    control = paired(found).duet.metrics
+    said = "1 s from a later first token, 505 ms from more tokens"
+    assert pair_apportion(control, found) == f"E2E is longer by about 1.5 s: {said}"
+    rows = [row("e2e", "fail", 0.8, mode="duet")]
+    text = headline("failed", rows, [paired(found)], "")
+    assert text == (
+        "chat/quick takes longer overall (E2E typ +80 %) and writes longer answers (output tokens "
+        f"+50 %). E2E is longer by about 1.5 s: {said}."
+    )
+    assert pair_apportion(control, {"ttft": changed(1.0)}) == ""
+    assert pair_apportion({}, found) == ""
+    slower = {**found, "itl": changed(0.08)}
+    assert "from slower tokens" in pair_apportion(control, slower)
+
+
+@pytest.mark.parametrize("tokens", [changed(0.5, low=-0.1), changed(0.04), None])
+def test_answers_that_pairs_do_not_show_to_be_longer_are_not_called_so(tokens):
+    found = {} if tokens is None else {"output_tokens": tokens}
+    rows = [row("cost_usd", "fail", 0.4, mode="duet")]
+    assert headline("failed", rows, [paired(found)], "") == (
+        "chat/quick costs more (cost typ +40 %)."
+    )
+
+
+def test_a_failure_against_history_is_told_from_one_against_a_control():
+    past = row("ttft", "fail", 0.5, mode="history")
+    assert headline("failed", [past], [], "") == (
+        "chat/quick, against its history, is slower (TTFT typ +50 %)."
+    )
+    both = [past, row("itl", "fail", 0.5, mode="duet")]
+    assert "history" not in headline("failed", both, [], "")
+
+
+def test_improvements_are_named():
+    rows = [row("ttft", "improved", -0.22), row("itl", "improved", -0.1, target="t2"), row()]
+    assert headline("passed", rows, [], "") == (
+        "3 checks held in 2 cells; 2 improved (chat/quick TTFT typ -22 %, chat/t2 ITL typ -10 %)."
+    )
+    many = [row("ttft", "improved", -0.5, target=f"t{k}") for k in range(5)]
+    assert headline("passed", many, [], "").endswith("chat/t2 TTFT typ -50 %, ...).")
+
+
+def test_a_waived_failure_does_not_gate_and_is_told():
+    waived = row("ttft", "fail", 0.5, waived="accepted up to 60 %")
+    assert headline("passed", [row(), waived], [], "") == (
+        "1 check held in 1 cell; 1 failure is accepted by a waiver."
+    )
+    two = [row(), waived, replace(waived, target="x"), row(name="fail", gating=False)]
+    assert headline("passed", two, [], "") == (
+        "1 check held in 1 cell; 2 failures are accepted by a waiver; 1 warning."
+    )
+    assert headline("passed", [waived], [], "").startswith("Nothing was checked")
+    other = row("itl", "fail", 0.5, mode="duet")
+    assert headline("failed", [waived, other], [], "") == "chat/quick is slower (ITL typ +50 %)."
+    assert next_step("failed", [replace(waived, mode="history"), other]).startswith("Both arms")
+
+
+def test_a_run_that_stopped_at_its_first_failure_says_what_it_left_open():
+    left = row(name="inconclusive", reason="stopped at the first failure: neither", target="x")
+    rows = [row("ttft", "fail", 0.5, mode="duet"), left]
+    text = headline("failed", rows, [], "")
+    assert text == (
+        "chat/quick is slower (TTFT typ +50 %). The run stopped at the first failure, with 1 check "
+        "open."
+    )
+
+
+def test_a_failed_duet_is_the_changes_own():
+    failed = row("ttft", "fail", 0.5, mode="duet")
+    step = next_step("failed", [failed])
+    assert "Both arms were measured in turn" in step
+    assert "lens-gate baseline accept" in step
+    assert "base branch" in next_step("failed", [replace(failed, mode="history")])
+
+
+def test_an_undecided_duet_says_what_would_settle_it():
+    """The most that a check of a cell needs; cells add up."""
+    open_row = row(name="inconclusive", mode="duet")
+    rows = [
+        replace(open_row, needs_requests=900, needs_usd=Decimal("0.90")),
+        replace(open_row, needs_requests=400, needs_usd=Decimal("0.40")),
+        replace(open_row, needs_requests=100, needs_usd=Decimal("0.10"), target="other"),
+        open_row,
+    ]
+    step = next_step("inconclusive", rows)
+    assert step.startswith("About 1000 requests ($1.00) would settle what is open")
+    assert "samples.max" in next_step("inconclusive", [open_row])
+    assert "About" not in next_step("inconclusive", [open_row])
+
+
+def test_a_duet_without_pairs_asks_for_no_baseline():
+    undecided = row(name="inconclusive", mode="duet", base_n=0)
+    assert "baseline" not in next_step("inconclusive", [undecided])
+    assert next_step("passed", [undecided]) == "Nothing to do."
+
+
+def test_a_disturbed_run_is_to_be_run_again():
+    undecided = row(name="inconclusive", mode="duet", reason="withheld: a replica was cold")
+    undecided = replace(undecided, verdict=replace(undecided.verdict, withheld=True))
+    assert next_step("inconclusive", [undecided]).startswith("Run the gate again")

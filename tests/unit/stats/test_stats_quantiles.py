@@ -11,6 +11,7 @@ from scipy.stats.mstats import hdquantiles
 
 from lens_gate.stats.quantiles import (
     MIN_N,
+    _coins,
     exceeds_p,
     harrell_davis,
     hd_se,
@@ -178,6 +179,20 @@ def test_label_swaps_agree_with_swapping_one_by_one(p, shift):
     head = head + 0.1
     ours = label_swap_se(head, base, p, shift=shift, swaps=4000, rng=generator("t", 1))
     assert ours == pytest.approx(slow_swaps(head, base, p, shift, 4000, 7), rel=0.06)
+
+
+@pytest.mark.parametrize("n", [1, 7, 40, 200, 401])
+@pytest.mark.parametrize("p", [0.5, 0.9, 0.95, 0.99])
+def test_label_swaps_by_the_same_coins_are_the_same_to_the_last_digits(n, p):
+    """Leaving out what no sum can feel, and picking in order, changes nothing."""
+    head, base = correlated(4, n)
+    head = np.round(head, 1)  # ties between the arms
+    kept = _coins(generator("same"), 400 * n).reshape(400, n)
+    one = np.sort(np.where(kept, head - 0.2, base), axis=1)
+    other = np.sort(np.where(kept, base, head - 0.2), axis=1)
+    by_hand = np.sqrt(np.square((one - other) @ hd_weights(n, p)).mean())
+    ours = label_swap_se(head, base, p, shift=0.2, rng=generator("same"))
+    assert ours == pytest.approx(by_hand, rel=1e-12)
 
 
 def test_shift_is_taken_off_the_head():

@@ -65,7 +65,7 @@ def test_the_thrifty_way_agrees_with_writing_all_averages_down(n, kind):
     tolerance = 1e-13 * np.abs(x).max()
     assert hodges_lehmann(x) == pytest.approx(np.median(every), rel=0, abs=tolerance)
     low, high = interval(x)
-    cut = signed_rank._cut(n, (1 - 0.9) / 2)
+    cut = signed_rank.cut(n, (1 - 0.9) / 2)
     assert low == pytest.approx(every[cut - 1], rel=0, abs=tolerance)
     assert high == pytest.approx(every[-cut], rel=0, abs=tolerance)
 
@@ -273,7 +273,7 @@ def test_interval_of_many_agrees_with_the_normal_test():
 def test_the_cut_just_fits_the_level():
     """The greatest number of averages to cut off, where P(T <= t) meets the level exactly too."""
     # n = 5: P(T <= 0) = 1/32 and P(T <= 1) = 2/32.
-    assert [signed_rank._cut(5, alpha) for alpha in (0.031, 1 / 32, 0.06, 2 / 32)] == [0, 1, 1, 2]
+    assert [signed_rank.cut(5, alpha) for alpha in (0.031, 1 / 32, 0.06, 2 / 32)] == [0, 1, 1, 2]
     assert interval([1.0, 2.0, 3.0, 4.0, 5.0], level=1 - 2 / 32) == (1.0, 5.0)
 
 
@@ -281,7 +281,7 @@ def test_the_cut_just_fits_the_level():
 @pytest.mark.parametrize("alpha", [0.005, 0.05, 0.1])
 def test_the_cut_of_many_is_that_of_the_normal_with_half_a_step(n, alpha):
     mean, spread = n * (n + 1) / 4, math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
-    cut = signed_rank._cut(n, alpha)
+    cut = signed_rank.cut(n, alpha)
     kept = [scipy.stats.norm.cdf((k - 1 + 0.5 - mean) / spread) <= alpha for k in (cut, cut + 1)]
     assert kept == [True, False]
 
