@@ -1,5 +1,7 @@
 """`lens-gate check`: the policy's problems, or its plan; nothing is sent."""
 
+from collections.abc import Sequence
+
 import click
 
 from lens_gate.cli.adhoc_end import INTERRUPTED
@@ -9,12 +11,14 @@ from lens_gate.errors import EXIT_BUDGET, EXIT_OK, EXIT_UNMEASURED, EXIT_USAGE, 
 from lens_gate.flows.connect import Connected, connect
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import Lowered, lower
-from lens_gate.flows.preparing import prepare
+from lens_gate.flows.power import check
 from lens_gate.flows.sources import Sources, find_sources
-from lens_gate.policy.plan import expected, expected_duration, worst_case
+from lens_gate.policy.plan import expected, expected_duration, requests_of, worst_case
+from lens_gate.records.plan import Plan
 from lens_gate.records.policy import Budget
+from lens_gate.records.sight import Sight
 from lens_gate.render.connections import Told, connections
-from lens_gate.render.plan import plan_text
+from lens_gate.render.plan import Costs, Planned, plan_text
 
 
 @click.command("check")
@@ -29,6 +33,10 @@ from lens_gate.render.plan import plan_text
 def command(policy_path: str | None, lowered: Lowered, *, ask: bool) -> int:
     """Check the policy and print the plan: cells, requests, cost, time. Sends nothing.
 
+    Where a pull request is measured otherwise, pair by pair with its control, that plan is printed
+    too. Rules that could not decide anything at this budget are refused; `lens-gate power` shows
+    what other budgets would do.
+
     All problems are listed at once, each with its place and remedy. With --connect every target is
     asked one tiny question, inside the caps, and what is wrong is said plainly: key, address,
     model, quota, TLS. It ends with 5 where one does not answer, with 2 where one can't be asked.
@@ -38,20 +46,29 @@ def command(policy_path: str | None, lowered: Lowered, *, ask: bool) -> int:
         budget = lower(sources.policy.budget, lowered)
         if ask:
             return _ask(sources, budget, world)
-        prepared = prepare(sources, budget=budget, seed=0)
-    plan = prepared.plan
+        checked = check(sources, budget)
+    here = checked.here
     say(
         plan_text(
-            plan,
-            worst=worst_case(plan),
-            expected=expected(plan),
-            duration_s=expected_duration(plan),
-            stored={cell: len(history.runs) for cell, history in prepared.histories.items()},
-            apart={cell: tuple(h.incomparable) for cell, h in prepared.histories.items()},
-            kinds={key: provider.kind for key, provider in prepared.providers.items()},
+            _planned(here.plan, checked.sights),
+            why=here.choice.why,
+            stored={cell: len(history.runs) for cell, history in here.histories.items()},
+            apart={cell: tuple(h.incomparable) for cell, h in here.histories.items()},
+            kinds={key: provider.kind for key, provider in here.providers.items()},
+            pulled=_planned(checked.pulled, checked.pulled_sights) if checked.pulled else None,
         )
     )
     return 0
+
+
+def _planned(plan: Plan, sights: Sequence[Sight]) -> Planned:
+    costs = Costs(
+        requests=sum(map(requests_of, plan.cells)),
+        expected=expected(plan),
+        worst=worst_case(plan),
+        duration_s=expected_duration(plan),
+    )
+    return Planned(plan=plan, costs=costs, sights=sights)
 
 
 def _ask(sources: Sources, budget: Budget, world: Outside) -> int:

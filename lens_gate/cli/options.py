@@ -9,6 +9,7 @@ import click
 
 from lens_gate.flows.gate import Order
 from lens_gate.flows.planning import Lowered
+from lens_gate.flows.sources import BASE_VARIABLE
 from lens_gate.units import parse_duration, parse_usd
 
 
@@ -41,6 +42,13 @@ policy_option = click.option(
     envvar="LENS_GATE_POLICY",
     metavar="FILE",
     help="The policy file [default: lens-gate.yaml, .github/lens-gate.yaml].",
+)
+base_option = click.option(
+    "--base",
+    envvar=BASE_VARIABLE,
+    metavar="REF",
+    help="In local and manual runs: measure against the policy as it was where the work tree left "
+    "this branch.",
 )
 output_option = click.option(
     "--output",
@@ -112,16 +120,23 @@ def cap_options(function: Callable[..., int]) -> Callable[..., int]:
 
 
 def order_options(function: Callable[[Order], int]) -> Callable[..., int]:
-    """--policy, --output, the caps and --seed, handed over as one ``Order``."""
+    """--policy, --base, --output, the caps and --seed, handed over as one ``Order``."""
 
     @policy_option
+    @base_option
     @output_option
     @cap_options
     @seed_option
     @wraps(function)
     def gathered(
-        *, policy_path: str | None, output: Path, lowered: Lowered, seed: int | None
+        *,
+        policy_path: str | None,
+        base: str | None,
+        output: Path,
+        lowered: Lowered,
+        seed: int | None,
     ) -> int:
-        return function(Order(policy_path=policy_path, output=output, lowered=lowered, seed=seed))
+        order = Order(policy_path=policy_path, output=output, lowered=lowered, seed=seed, base=base)
+        return function(order)
 
     return gathered

@@ -5,7 +5,7 @@ import click
 from lens_gate.cli.options import order_options
 from lens_gate.cli.terminal import outside, say
 from lens_gate.errors import EXIT_BUDGET, EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM, EXIT_UNMEASURED
-from lens_gate.flows.gate import Order, measure_only
+from lens_gate.flows.gate import Order, UnchangedError, measure_only
 from lens_gate.flows.outputs import RUN_FILE
 from lens_gate.units import format_duration, format_usd
 
@@ -26,8 +26,12 @@ def command(order: Order) -> int:
     `lens-gate judge --run` judges it later; `lens-gate baseline update --from` stores it. Ends with
     exit code 5 where not one request succeeded.
     """
-    with outside() as world:
-        run = measure_only(order, world)
+    try:
+        with outside() as world:
+            run = measure_only(order, world)
+    except UnchangedError as error:
+        say(error.message)
+        return EXIT_OK
     if run.end is None:
         raise AssertionError
     spend = run.end.spend

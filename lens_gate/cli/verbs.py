@@ -8,6 +8,7 @@ import click
 VERBS: dict[str, tuple[str, str]] = {
     "init": ("lens_gate.cli.init", "Write a commented policy, prompts and a workflow."),
     "check": ("lens_gate.cli.check", "Check the policy and print the plan; send nothing."),
+    "power": ("lens_gate.cli.power", "Show what the policy's rules can see at its budget."),
     "gate": ("lens_gate.cli.gate", "Measure, judge and report: the whole gate."),
     "run": ("lens_gate.cli.run", "Measure only: write run.jsonl."),
     "judge": ("lens_gate.cli.judge", "Judge a saved run, under its policy or another one."),
@@ -20,6 +21,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "calibrate": ("lens_gate.cli.calibrate", "Measure how well this machine measures."),
     "sim": ("lens_gate.cli.sim", "Serve a simulated provider."),
     "schema": ("lens_gate.cli.schema", "Print the JSON Schema of a file format."),
+    "selftest": ("lens_gate.cli.selftest", "Prove a policy on simulated servers."),
+    "null": ("lens_gate.cli.null", "Measure the gate's false alarms on the real targets."),
     "demo": ("lens_gate.cli.demo", "Watch a gate pass, fail and run out of money."),
 }
 

@@ -55,7 +55,7 @@ def _column(
             *ended,
             *([f"the first failure said: {example}"] if example else []),
             *remarks(samples),
-            *price_remarks(cell.prices, samples),
+            *price_remarks(cell.prices, samples, created=found.run.header.created),
         ),
     )
 

@@ -14,7 +14,7 @@ from lens_gate.flows.measuring import measure_plan, new_header
 from lens_gate.flows.networks import network_of
 from lens_gate.flows.outputs import RUN_FILE
 from lens_gate.flows.outside import Outside
-from lens_gate.flows.planning import protocols, unit_prices
+from lens_gate.flows.planning import protocols, unit_prices, used_targets
 from lens_gate.flows.preparing import resolve_keys
 from lens_gate.policy.plan import make_plan
 from lens_gate.records.policy import (
@@ -55,19 +55,19 @@ class Connection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connected:
-    """What came of each target that a scenario uses, and how the run ended (``None``: no run)."""
+    """What came of each target that is used, and how the run ended (``None``: no run)."""
 
     targets: Sequence[Connection]
     end: RunEnd | None
 
 
 def connect(policy: Policy, budget: Budget, outside: Outside) -> Connected:
-    """Ask every target that a scenario uses, one after the other, inside the caps.
+    """Ask every target that a scenario uses, and its control, one after the other, inside the caps.
 
     Raises:
         LensError: a plug-in is missing or broken.
     """
-    used = list(dict.fromkeys(key for s in policy.scenarios.values() for key in s.targets))
+    used = list(used_targets(policy))
     unready = {key: told for key in used if (told := _unready(policy, key, outside)) is not None}
     ready = [key for key in used if key not in unready]
     run = _asked(_tiny(policy, ready), budget, outside) if ready else None
@@ -117,7 +117,7 @@ def _tiny(policy: Policy, targets: Sequence[str]) -> Policy:
 
     It is asked for a stream, unless every scenario that uses the target wants answers in one piece.
     """
-    live = {key for s in policy.scenarios.values() if s.stream for key in s.targets}
+    live = {key for key, users in used_targets(policy).items() if any(s.stream for s in users)}
     parts = {
         SCENARIO: [key for key in targets if key in live],
         f"{SCENARIO}-whole": [key for key in targets if key not in live],
@@ -143,7 +143,7 @@ def _tiny(policy: Policy, targets: Sequence[str]) -> Policy:
         for name, keys in parts.items()
         if keys
     }
-    once = {key: replace(target, retries=0) for key, target in policy.targets.items()}
+    once = {key: replace(target, retries=0, control=None) for key, target in policy.targets.items()}
     return replace(policy, targets=once, scenarios=scenarios)
 
 

@@ -1,32 +1,70 @@
-"""The gate: sources, plan, measurement, verdicts, report. Each step's record can be saved."""
+"""The gate: sources, mode, plan, measurement, verdicts, report. Each step's record can be saved."""
 
 import shlex
 from dataclasses import dataclass, replace
+from datetime import UTC
 from pathlib import Path
 
-from lens_gate.errors import BudgetError, LensError
-from lens_gate.flows.judging import judge
-from lens_gate.flows.measuring import measure_plan, new_header, stamp
+from lens_gate.errors import EXIT_OK, BudgetError, LensError
+from lens_gate.flows.accepting import Holding, holding
+from lens_gate.flows.choosing import Chosen, chosen
+from lens_gate.flows.judging import Judged, judge, terms_of
+from lens_gate.flows.looking import looking
+from lens_gate.flows.measuring import NO_KEYS, measure_plan, new_header, stamp
+from lens_gate.flows.mode import Choice
 from lens_gate.flows.outputs import RUN_FILE, discard_reports, write_report
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import Lowered, lower, protocols
 from lens_gate.flows.preparing import Prepared, prepare, resolve_keys, stored_runs
 from lens_gate.flows.reporting import Setting, empty_report, run_report
 from lens_gate.flows.sources import Sources, find_sources
-from lens_gate.records.policy import Policy
+from lens_gate.judge.null import null_rate
+from lens_gate.records.policy import Budget, Policy
 from lens_gate.records.report import Outcome, Refs, Report
-from lens_gate.records.run import Run
+from lens_gate.records.run import Mode, Run, RunHeader
 from lens_gate.runner.journal import read_run
+
+_WORDS: dict[Mode, str] = {
+    "interleaved": "duet",
+    "history": "history",
+    "none": "absolute limits only",
+    "unchanged": "unchanged",
+}
+_SHORT = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What the user asked for. ``seed`` ``None``: a fresh one is drawn and printed."""
+    """What the user asked for. ``seed`` ``None``: a fresh one is drawn and printed.
+
+    ``base`` is the ref that a local or manual run is compared with.
+    """
 
     policy_path: str | None
     output: Path
     lowered: Lowered
     seed: int | None
+    base: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    """What a gate goes by once its sources are read."""
+
+    sources: Sources
+    accepted: Holding
+    budget: Budget
+    seed: int
+    outside: Outside
+
+    def nothing_sent(self, choice: Choice | None, outcome: Outcome, why: str) -> Report:
+        """The report of a gate that sends nothing, with all waivers, none of them used."""
+        setting = _setting(self.sources, self.seed, _refs(self.sources, choice), choice)
+        created = stamp(self.outside.now())
+        report = empty_report(
+            setting, self.budget, outcome=outcome, why=why, created=created, seed=self.seed
+        )
+        return replace(report, waivers=self.accepted.reports)
 
 
 def gate(order: Order, outside: Outside) -> Report:
@@ -36,29 +74,45 @@ def gate(order: Order, outside: Outside) -> Report:
         LensError: the request is wrong, or the world did not answer; nothing measured is lost.
     """
     discard_reports(order.output)
-    sources = find_sources(outside, order.policy_path)
-    seed = outside.entropy() if order.seed is None else order.seed
-    budget = lower(sources.policy.budget, order.lowered)
-    setting = _setting(sources, seed)
-
-    def nothing_sent(outcome: Outcome, why: str) -> Report:
-        created = stamp(outside.now())
-        return empty_report(setting, budget, outcome=outcome, why=why, created=created, seed=seed)
-
-    if sources.not_measured:
-        report = nothing_sent("not_measured", sources.not_measured)
+    job = _job(order, outside)
+    if job.sources.not_measured:
+        report = job.nothing_sent(None, "not_measured", job.sources.not_measured)
     else:
-        try:
-            prepared = prepare(sources, budget=budget, seed=seed)
-            run = _measure(prepared, sources, order, outside)
-        except BudgetError as error:
-            report = nothing_sent("budget", error.message)
-        except _MissingKeyError as error:
-            report = nothing_sent("not_measured", error.message)
+        mode = chosen(job.sources)
+        if mode.choice.mode == "unchanged":
+            report = job.nothing_sent(mode.choice, "unchanged", mode.choice.why)
         else:
-            report = _judged(run, sources, prepared, setting)
+            report = _measured(job, mode, order)
+    report = replace(report, null_rate=null_rate(job.sources.nulls))
     write_report(order.output, report)
     return report
+
+
+def _job(order: Order, outside: Outside) -> _Job:
+    sources = find_sources(outside, order.policy_path, base=order.base)
+    return _Job(
+        sources=sources,
+        accepted=holding(sources.accepted, outside.now().astimezone(UTC).date()),
+        budget=lower(sources.policy.budget, order.lowered),
+        seed=outside.entropy() if order.seed is None else order.seed,
+        outside=outside,
+    )
+
+
+def _measured(job: _Job, mode: Chosen, order: Order) -> Report:
+    """The report of a gate that measures, or of what kept it from doing so."""
+    try:
+        prepared = _prepare(job, mode)
+        run = _measure(prepared, job, order)
+    except BudgetError as error:
+        return job.nothing_sent(mode.choice, "budget", error.message)
+    except _MissingKeyError as error:
+        return job.nothing_sent(mode.choice, "not_measured", error.message)
+    policy, choice = job.sources.policy, mode.choice
+    judged = judge(policy, run, prepared.stored, prepared.providers, job.accepted)
+    setting = _setting(job.sources, job.seed, _refs(job.sources, choice), choice)
+    known = replace(setting, warnings=prepared.plan.warnings, differing=mode.differing)
+    return _report(run, judged, known)
 
 
 def measure_only(order: Order, outside: Outside) -> Run:
@@ -66,15 +120,16 @@ def measure_only(order: Order, outside: Outside) -> Run:
 
     Raises:
         BudgetError: the caps do not allow the least that could decide anything.
+        UnchangedError: there is nothing to measure.
         LensError: the request is wrong, or this run may not be measured.
     """
-    sources = find_sources(outside, order.policy_path)
-    if sources.not_measured:
-        raise LensError(f"not measured: {sources.not_measured}")
-    seed = outside.entropy() if order.seed is None else order.seed
-    budget = lower(sources.policy.budget, order.lowered)
-    prepared = prepare(sources, budget=budget, seed=seed)
-    return _measure(prepared, sources, order, outside)
+    job = _job(order, outside)
+    if job.sources.not_measured:
+        raise LensError(f"not measured: {job.sources.not_measured}")
+    mode = chosen(job.sources)
+    if mode.choice.mode == "unchanged":
+        raise UnchangedError(f"unchanged, and not measured: {mode.choice.why}")
+    return _measure(_prepare(job, mode), job, order)
 
 
 def judge_saved(run_path: Path, policy_path: str | None, output: Path, outside: Outside) -> Report:
@@ -85,69 +140,116 @@ def judge_saved(run_path: Path, policy_path: str | None, output: Path, outside: 
     """
     run = read_run(run_path)
     sources = find_sources(outside, policy_path)
-    setting = _setting(sources, run.header.seed)
+    accepted = holding(sources.accepted, outside.now().astimezone(UTC).date())
     policy = sources.policy
-    judged = judge(policy, run, stored_runs(sources), protocols(policy))
-    report = run_report(run, judged, _with_policy_warning(setting, run, policy))
+    judged = judge(policy, run, stored_runs(sources), protocols(policy), accepted)
+    setting = _setting(sources, run.header.seed, _refs_of(run.header, sources), None)
+    report = _report(run, judged, _with_policy_warning(setting, run, policy))
+    report = replace(report, null_rate=null_rate(sources.nulls))
     write_report(output, report)
     return report
+
+
+class UnchangedError(LensError):
+    """Nothing that is measured differs, so nothing is sent: no failure of anything."""
+
+    exit_code = EXIT_OK
 
 
 class _MissingKeyError(LensError):
     """A fork's run has no key. To the gate that is no error: it is not measured."""
 
 
-def _measure(prepared: Prepared, sources: Sources, order: Order, outside: Outside) -> Run:
+def _prepare(job: _Job, mode: Chosen) -> Prepared:
+    return prepare(
+        job.sources, budget=job.budget, seed=job.seed, by=mode, shifts=job.accepted.shifts
+    )
+
+
+def _measure(prepared: Prepared, job: _Job, order: Order) -> Run:
+    plan, sources, outside = prepared.plan, job.sources, job.outside
     try:
         keys = resolve_keys(sources.policy, outside)
+        control_keys = resolve_keys(plan.control, outside) if plan.control else NO_KEYS
     except LensError as error:
         if sources.context.is_fork:
             raise _MissingKeyError("a fork's run has no access to the key", error.hint) from error
         raise
     header = new_header(
-        prepared.plan,
+        plan,
         outside,
         commit=sources.commit,
         dirty=sources.refs.dirty,
         providers=prepared.providers,
+        mode=prepared.choice.mode,
+        why=prepared.choice.why,
+        control=_control_commit(prepared, sources),
     )
     return measure_plan(
-        prepared.plan,
+        plan,
         header=header,
         journal_path=order.output / RUN_FILE,
         providers=prepared.providers,
         keys=keys,
         outside=outside,
+        control_keys=control_keys,
+        after_look=looking(terms_of(sources.policy, header, prepared.providers, job.accepted)),
     )
 
 
-def _judged(run: Run, sources: Sources, prepared: Prepared, setting: Setting) -> Report:
-    judged = judge(sources.policy, run, prepared.stored, prepared.providers)
-    warnings = (*setting.warnings, *prepared.plan.warnings)
-    return run_report(run, judged, replace(setting, warnings=warnings))
+def _control_commit(prepared: Prepared, sources: Sources) -> str | None:
+    """The commit whose content the control arms send: with ``control:`` alone it is the head's."""
+    if prepared.plan.control is None:
+        return None
+    return sources.refs.control_ref if prepared.choice.pairs == "all" else sources.commit
 
 
-def _setting(sources: Sources, seed: int) -> Setting:
-    policy = sources.policy
+def _report(run: Run, judged: Judged, setting: Setting) -> Report:
+    return replace(run_report(run, judged, setting), waivers=judged.waivers)
+
+
+def _setting(sources: Sources, seed: int, refs: Refs, choice: Choice | None) -> Setting:
     return Setting(
-        policy=policy,
+        policy=sources.policy,
         policy_lines=sources.policy_text.splitlines(),
-        refs=replace(sources.refs, mode=mode_of(policy), why=_why(policy, sources.refs)),
+        refs=refs,
         changes=sources.changes,
         warnings=(),
-        reproduce=f"lens-gate gate --policy {shlex.quote(policy.file)} --seed {seed}",
+        reproduce=_reproduce(sources, seed, choice),
     )
 
 
-def mode_of(policy: Policy) -> str:
-    """``history`` or ``absolute``: how this gate compares."""
-    return "absolute limits only" if policy.baseline.compare == "none" else "history"
+def _reproduce(sources: Sources, seed: int, choice: Choice | None) -> str:
+    """The command that does the same from a checkout of the head."""
+    words = ["lens-gate", "gate", "--policy", sources.policy.file, "--seed", str(seed)]
+    control = sources.refs.control_ref
+    if sources.base is not None:
+        words += ["--base", sources.base]
+    elif control is not None and choice is not None and choice.pairs == "all":
+        words += ["--base", control[:_SHORT]]
+    return shlex.join(words)
 
 
-def _why(policy: Policy, refs: Refs) -> str:
-    if policy.baseline.compare == "none":
-        return f"the policy compares with nothing stored; {refs.why}"
-    return f"against up to {policy.baseline.history} stored runs; {refs.why}"
+def _refs(sources: Sources, choice: Choice | None) -> Refs:
+    """Who decided what, and the mode with its reason; ``None``: nothing may be sent at all."""
+    if choice is None:
+        return replace(sources.refs, mode="not measured")
+    words = _WORDS[choice.mode]
+    if choice.mode == "history" and choice.pairs == "named":
+        words = "duet and history"
+    return replace(sources.refs, mode=words, why=f"{choice.why}; {sources.refs.why}")
+
+
+def _refs_of(header: RunHeader, sources: Sources) -> Refs:
+    """The same of a saved run: how it was measured, by its own word."""
+    paired = any(cell.duet for cell in header.cells)
+    words = _WORDS[header.mode]
+    if not paired and sources.policy.baseline.compare == "none":
+        words = _WORDS["none"]
+    elif paired and header.mode == "history":
+        words = "duet and history"
+    why = "; ".join(filter(None, (header.why, sources.refs.why)))
+    return replace(sources.refs, mode=words, why=why, control_ref=header.control)
 
 
 def _with_policy_warning(setting: Setting, run: Run, policy: Policy) -> Setting:

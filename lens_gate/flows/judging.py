@@ -1,28 +1,63 @@
 """A measured run and its history to verdicts, and to the one outcome of the gate."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from lens_gate.flows.accepting import NOTHING, Holding
 from lens_gate.flows.history import History, history_of
-from lens_gate.judge.comparison import CellData, judge_run
-from lens_gate.judge.outcome import Settled, settle
-from lens_gate.metrics.arms import measured
+from lens_gate.judge.comparison import CellData, judge_cells
+from lens_gate.judge.outcome import Settled, counts, settle, used
+from lens_gate.judge.sequential import CellLooks
+from lens_gate.judge.terms import Terms
+from lens_gate.metrics.arms import complete_blocks, complete_pairs, measured
 from lens_gate.providers.interface import Provider
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import CellPlan
 from lens_gate.records.policy import Policy
 from lens_gate.records.report import Row
-from lens_gate.records.run import CellEnd, Run
+from lens_gate.records.run import CellEnd, Run, RunHeader
 from lens_gate.records.sample import Sample
+from lens_gate.records.waiver import WaiverReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """Rows, the history that each cell was held against, and the outcome."""
+    """Rows, the history that each cell was held against, and the outcome.
+
+    ``looks`` are those of the cells that were measured in pairs, ``waivers`` all that are in force,
+    pending or expired, with whether they let something through. ``providers`` are by target.
+    """
 
     rows: tuple[Row, ...]
     histories: Mapping[str, History]
     settled: Settled
+    looks: Mapping[str, CellLooks]
+    waivers: tuple[WaiverReport, ...]
+    providers: Mapping[str, Provider]
+
+
+def terms_of(
+    policy: Policy,
+    header: RunHeader,
+    providers: Mapping[str, Provider],
+    accepted: Holding = NOTHING,
+) -> Terms:
+    """What a run is judged by: the same while it is measured and when it was saved.
+
+    A cell of the run that the policy does not have is judged by nothing.
+    """
+    return Terms(
+        policy=policy,
+        plans={
+            plan.cell: plan
+            for plan in header.cells
+            if plan.scenario in policy.scenarios and plan.target in policy.targets
+        },
+        kinds={key: provider.kind for key, provider in providers.items()},
+        seed=header.seed,
+        relative=policy.baseline.compare != "none",
+        waivers=accepted.waivers,
+    )
 
 
 def judge(
@@ -30,23 +65,26 @@ def judge(
     run: Run,
     stored: Mapping[str, Sequence[Baseline]],
     providers: Mapping[str, Provider],
+    accepted: Holding = NOTHING,
 ) -> Judged:
     """Judge a run under a policy, which need not be the one it was measured under."""
-    relative = policy.baseline.compare != "none"
-    plans = {cell.cell: cell for cell in run.header.cells}
     histories = {
-        key: history_of(
-            plan, stored.get(key, ()), most=policy.baseline.history, run_id=run.header.run_id
+        plan.cell: history_of(
+            plan,
+            stored.get(plan.cell, ()),
+            most=policy.baseline.history,
+            run_id=run.header.run_id,
+            shifts=accepted.shifts,
         )
-        for key, plan in plans.items()
+        for plan in run.header.cells
     }
+    terms = terms_of(policy, run.header, providers, accepted)
     cells = {
         key: _cell_data(policy, plan, run, histories[key], providers)
-        for key, plan in plans.items()
-        if plan.scenario in policy.scenarios and plan.target in policy.targets
+        for key, plan in terms.plans.items()
     }
-    rows = judge_run(policy, cells, relative=relative, seed=run.header.seed)
-    gating = [(f"{row.scenario}/{row.target}", row.name) for row in rows if row.gating]
+    judgement = judge_cells(terms, cells)
+    gating = [(f"{row.scenario}/{row.target}", row.name) for row in judgement.rows if counts(row)]
     ends = _ends(run)
     starved = {key for key, d in cells.items() if d.starved and not _refused(ends.get(key))}
     settled = settle(
@@ -55,12 +93,17 @@ def judge(
         starved_cells=sorted({cell for cell, _ in gating if cell in starved}),
         on_inconclusive=policy.on_inconclusive,
     )
-    return Judged(rows=rows, histories=histories, settled=settled)
-
-
-def measured_in(run: Run, cell: str) -> list[Sample]:
-    """The measured head requests of a cell, in the order of sending."""
-    return measured(sample for sample in run.samples if sample.cell == cell)
+    return Judged(
+        rows=judgement.rows,
+        histories=histories,
+        settled=settled,
+        looks=judgement.looks,
+        waivers=tuple(
+            replace(found, used=found.state == "in_force" and used(found.waiver, judgement.rows))
+            for found in accepted.reports
+        ),
+        providers=providers,
+    )
 
 
 def _cell_data(
@@ -70,12 +113,12 @@ def _cell_data(
     history: History,
     providers: Mapping[str, Provider],
 ) -> CellData:
-    samples = measured_in(run, plan.cell)
+    own = [sample for sample in run.samples if sample.cell == plan.cell]
     end = _ends(run).get(plan.cell)
     return CellData(
         kind=providers[plan.target].kind,
-        samples=samples,
-        warmup=[s for s in run.samples if s.cell == plan.cell and s.phase == "warmup"],
+        samples=own if plan.duet else measured(own),
+        warmup=[sample for sample in own if sample.phase == "warmup"],
         stored=history.runs,
         incomparable=(
             "no stored run compares: " + "; ".join(history.incomparable)
@@ -84,7 +127,9 @@ def _cell_data(
         ),
         starved=_BROKEN_OFF
         if broken_off(run)
-        else _refused(end) or _starved(policy, plan, samples, end),
+        else _refused(end) or _starved(policy, plan, own, end),
+        end=end,
+        no_control=plan.unpaired,
     )
 
 
@@ -99,12 +144,24 @@ def _refused(end: CellEnd | None) -> str:
     return f"every request was refused, and the rest was not sent: {end.detail}"
 
 
-def _starved(policy: Policy, plan: CellPlan, samples: Sequence[Sample], end: CellEnd | None) -> str:
+def _starved(policy: Policy, plan: CellPlan, own: Sequence[Sample], end: CellEnd | None) -> str:
     """What ended the cell before its first allowed look, in words, or nothing."""
-    least = policy.scenarios[plan.scenario].samples.min
-    if len(samples) >= least or end is None or end.reason not in _CAPS:
+    if end is None or end.reason not in _CAPS:
         return ""
-    return f"{len(samples)} of at least {least} requests, then {end.detail}"
+    if plan.duet is None:
+        least = policy.scenarios[plan.scenario].samples.min
+        got, what = len(measured(own)), "requests"
+    elif plan.duet.block_s > 0:
+        least, got, what = plan.min_n, _whole_blocks(own), "pairs of blocks"
+    else:
+        least, got, what = plan.min_n, complete_pairs(own), "pairs"
+    return "" if got >= least else f"{got} of at least {least} {what}, then {end.detail}"
+
+
+def _whole_blocks(own: Sequence[Sample]) -> int:
+    """The pairs of blocks before the one that a cap broke off."""
+    under_way = max(own, key=lambda sample: sample.seq).block if own else None
+    return complete_blocks(sample for sample in own if sample.block != under_way)
 
 
 def broken_off(run: Run) -> bool:

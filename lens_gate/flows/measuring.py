@@ -11,17 +11,18 @@ from datetime import datetime
 from pathlib import Path
 
 from lens_gate import __version__
-from lens_gate.flows.networks import networks, noted
+from lens_gate.flows.networks import control_networks, networks, noted
 from lens_gate.flows.outside import Outside
 from lens_gate.plugins import versions
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan
-from lens_gate.records.run import EndReason, Run, RunHeader
+from lens_gate.records.run import EndReason, Mode, Run, RunHeader
+from lens_gate.runner.duet import AfterLook, to_the_end
 from lens_gate.runner.journal import Journal, open_journal, read_run
 from lens_gate.runner.measure import Onlookers, hopeless, measure
-from lens_gate.runner.wire import open_wires
+from lens_gate.runner.wire import Outfit, open_wires
 from lens_gate.stats.rng import seed_of
-from lens_gate.transport import Credential, measuring_loop
+from lens_gate.transport import Credential, Network, measuring_loop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,9 @@ class Keys:
     hidden: tuple[str, ...]
 
 
+NO_KEYS = Keys(secrets={}, headers={}, hidden=())
+
+
 def new_header(
     plan: Plan,
     outside: Outside,
@@ -43,8 +47,13 @@ def new_header(
     commit: str | None,
     dirty: bool,
     providers: Mapping[str, Provider],
+    mode: Mode = "history",
+    why: str = "",
+    control: str | None = None,
 ) -> RunHeader:
     """The head of a run that is about to begin.
+
+    ``mode``, ``why`` and ``control`` are the header's own fields.
 
     Raises:
         LensError: a proxy or a TLS file is not what it should be, or a plug-in is gone.
@@ -65,8 +74,16 @@ def new_header(
         environment={
             **environment(),
             **_plug_ins(plan),
-            **noted(networks(plan, providers, outside)),
+            **noted(
+                {
+                    **control_networks(plan, providers, outside),
+                    **networks(plan, providers, outside),
+                }
+            ),
         },
+        mode=mode,
+        why=why,
+        control=control,
     )
 
 
@@ -91,7 +108,7 @@ def environment() -> Mapping[str, str]:
     }
 
 
-def measure_plan(
+def measure_plan(  # noqa: PLR0913  # what is measured, by whom, and who decides
     plan: Plan,
     *,
     header: RunHeader,
@@ -100,62 +117,81 @@ def measure_plan(
     keys: Keys,
     outside: Outside,
     side_by_side: bool = False,
+    control_keys: Keys = NO_KEYS,
+    after_look: AfterLook = to_the_end,
 ) -> Run:
     """Measure, and read back what the journal kept: what is judged is what was written.
 
     SIGINT and SIGTERM end the run cleanly; the run's end says so. A second one ends the process.
-    ``side_by_side`` sends each prompt to all cells in turn.
+    ``side_by_side`` sends each prompt to all cells in turn. ``keys`` and ``control_keys`` are for
+    the targets of the plan's two policies; ``after_look`` decides how a duet goes on.
 
     Raises:
         WorldError: the journal can't be written, or a simulated provider did not start.
     """
     with open_journal(journal_path, header) as journal:
         work = _measure(
-            plan,
-            journal,
-            providers,
-            keys,
+            _Work(
+                plan=plan,
+                journal=journal,
+                providers=providers,
+                head=_outfit(keys, networks(plan, providers, outside)),
+                control=_outfit(control_keys, control_networks(plan, providers, outside)),
+                hidden=(*keys.hidden, *control_keys.hidden),
+                run_id=header.run_id,
+            ),
             outside,
+            after_look,
             side_by_side=side_by_side,
-            run_id=header.run_id,
         )
         with asyncio.Runner(loop_factory=measuring_loop) as runner:
             runner.run(work)
     return read_run(journal_path)
 
 
+def _outfit(keys: Keys, ways: Mapping[str, Network]) -> Outfit:
+    return Outfit(secrets=keys.secrets, headers=keys.headers, networks=ways)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """A plan with all that opening its targets takes, and where its samples go."""
+
+    plan: Plan
+    journal: Journal
+    providers: Mapping[str, Provider]
+    head: Outfit
+    control: Outfit
+    hidden: tuple[str, ...]
+    run_id: str
+
+
 async def _measure(
-    plan: Plan,
-    journal: Journal,
-    providers: Mapping[str, Provider],
-    keys: Keys,
-    outside: Outside,
-    *,
-    side_by_side: bool,
-    run_id: str,
+    work: _Work, outside: Outside, after_look: AfterLook, *, side_by_side: bool
 ) -> None:
     interrupt = asyncio.Event()
+    plan = work.plan
     with _signals(interrupt, outside) as why:
         async with open_wires(
             plan,
-            providers=providers,
-            secrets=keys.secrets,
-            headers=keys.headers,
-            hidden=keys.hidden,
+            providers=work.providers,
+            head=work.head,
+            control=work.control,
+            hidden=work.hidden,
             seed_of=lambda target: seed_of(plan.seed, "simulated", target),
-            run_id=run_id,
-            networks=networks(plan, providers, outside),
+            run_id=work.run_id,
         ) as wires:
             onlookers = Onlookers(
                 observe=outside.observe,
                 after_block=hopeless,
+                after_look=after_look,
                 interrupt=interrupt,
                 why=lambda: why[0],
             )
             await measure(
                 plan,
                 wires=wires,
-                journal=journal,
+                journal=work.journal,
                 onlookers=onlookers,
                 side_by_side=side_by_side,
             )

@@ -27,6 +27,23 @@ def networks(
     return found
 
 
+def control_networks(
+    plan: Plan, providers: Mapping[str, Provider], outside: Outside
+) -> Mapping[str, Network]:
+    """Likewise for the targets that the control arms of duets are sent to.
+
+    Raises:
+        LensError: as ``networks``.
+    """
+    targets = (plan.control or plan.policy).targets
+    used = sorted({cell.duet.control for cell in plan.cells if cell.duet is not None})
+    return {
+        key: network_of(targets[key], providers[key], outside)
+        for key in used
+        if targets[key].simulate is None
+    }
+
+
 def network_of(target: Target, provider: Provider, outside: Outside) -> Network:
     """The way to one target.
 

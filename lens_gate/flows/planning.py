@@ -1,5 +1,6 @@
 """From a policy to a plan: protocols, prices, what earlier runs let us expect, caps."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -12,13 +13,14 @@ from lens_gate.flows.plugged import provider_rows
 from lens_gate.load.question import chat_request
 from lens_gate.metrics.price_table import PriceUnknown
 from lens_gate.metrics.pricing import resolve, tier_is_priced
+from lens_gate.policy.drafting import Expectation
 from lens_gate.policy.overlay import TIER_PARAMS
-from lens_gate.policy.plan import Expectation
+from lens_gate.policy.sight import Spreads
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import wire
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import UnitPrices
-from lens_gate.records.policy import Budget, Policy, Target
+from lens_gate.records.policy import Budget, Policy, Scenario, Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,15 +86,16 @@ def protocols(policy: Policy) -> Mapping[str, Provider]:
 def unit_prices(
     policy: Policy, providers: Mapping[str, Provider], *, at: datetime | None = None
 ) -> Mapping[str, UnitPrices]:
-    """Prices of every target that a scenario uses, at a moment (aware; else the present).
+    """Prices of every target that a scenario uses, or that is the control of such a one.
+
+    They are those of a moment (aware; else of the present).
 
     Raises:
         InputError: unknown prices, all of them, each with its place and remedy.
     """
-    used = {key for scenario in policy.scenarios.values() for key in scenario.targets}
     prices: dict[str, UnitPrices] = {}
     problems: list[Problem] = []
-    for key in sorted(used):
+    for key in sorted(used_targets(policy)):
         target, provider = policy.targets[key], providers[key]
         try:
             found = resolve(
@@ -138,12 +141,25 @@ def _check_tier(prices: UnitPrices, target: Target, at: datetime | None) -> None
                 )
 
 
+def used_targets(policy: Policy) -> Mapping[str, Sequence[Scenario]]:
+    """The targets that anything is sent to, with the scenarios that send it."""
+    found: dict[str, list[Scenario]] = {}
+    for scenario in policy.scenarios.values():
+        for key in scenario.targets:
+            control = policy.targets[key].control
+            for used in (key,) if control is None else (key, control):
+                found.setdefault(used, []).append(scenario)
+    return found
+
+
 def _bound_input(policy: Policy, key: str, provider: Provider) -> int:
-    """The most input tokens of any request to a target: dearer tiers beyond are out of reach."""
+    """The most input tokens of any request to a target: dearer tiers beyond are out of reach.
+
+    With the salt that a duet may put before it.
+    """
     return max(
-        provider.bound_input(chat_request(scenario, policy.targets[key], prompt))
-        for scenario in policy.scenarios.values()
-        if key in scenario.targets
+        provider.bound_input(chat_request(scenario, policy.targets[key], prompt, salted=True))
+        for scenario in used_targets(policy)[key]
         for prompt in scenario.prompts
     )
 
@@ -165,3 +181,42 @@ def _expectation(runs: Sequence[Baseline]) -> Expectation | None:
     if output is None or given is None or seconds is None:
         return None
     return Expectation(output_tokens=output, input_tokens=given, e2e_s=seconds)
+
+
+def spreads(stored: Mapping[str, Sequence[Baseline]]) -> Spreads:
+    """How the metrics of each cell scatter by its stored runs (newest first)."""
+    values: dict[tuple[str, str], list[Sequence[float]]] = {}
+    rates: dict[tuple[str, str], float] = {}
+    for cell, all_runs in stored.items():
+        runs = [run for run in all_runs if not run.bad]
+        sent = sum(len(run.prompt_ids) + sum(run.failures.values()) for run in runs)
+        if sent:
+            bad = sum(len(run.retried) + sum(run.failures.values()) for run in runs)
+            rates[cell, "error_rate"] = bad / sent
+        for metric in {name for run in runs for name in run.values}:
+            found = [one for run in runs if (one := _within_prompts(run, metric))]
+            if found:
+                values[cell, metric] = found
+    return Spreads(values=values, rates=rates)
+
+
+def _within_prompts(run: Baseline, metric: str) -> Sequence[float]:
+    """A run's values of a metric, each divided by its prompt's mean; none where that is unknown.
+
+    What sets prompts apart is no noise of a pair, which is of one prompt. It can be told from noise
+    only where prompts were sent more than once; the values are spread out again by what dividing by
+    a mean of so few takes from them.
+    """
+    by_prompt: dict[str, list[float]] = {}
+    for prompt, value in zip(run.prompt_ids, run.values[metric], strict=True):
+        if value is not None and value > 0:
+            by_prompt.setdefault(prompt, []).append(math.log(value))
+    again = {prompt: logs for prompt, logs in by_prompt.items() if len(logs) > 1}
+    n = sum(map(len, again.values()))
+    if not again:
+        return ()
+    wider = math.sqrt(n / (n - len(again)))
+    means = {prompt: math.fsum(logs) / len(logs) for prompt, logs in again.items()}
+    return [
+        math.exp((log - means[prompt]) * wider) for prompt, logs in again.items() for log in logs
+    ]

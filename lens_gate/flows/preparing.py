@@ -1,19 +1,23 @@
-"""Everything that is settled before the first request: sources, prices, history, plan, keys."""
+"""Everything that is settled before the first request: mode, prices, history, plan, keys."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lens_gate.errors import LensError
+from lens_gate.flows.choosing import Chosen, chosen
 from lens_gate.flows.history import History, history_of, read_stored
 from lens_gate.flows.measuring import Keys
+from lens_gate.flows.mode import Choice
 from lens_gate.flows.outside import Outside
-from lens_gate.flows.planning import expectations, protocols, unit_prices
+from lens_gate.flows.planning import expectations, spreads, unit_prices
 from lens_gate.flows.sources import Sources
 from lens_gate.policy.plan import make_plan
+from lens_gate.policy.refuse import refuse
 from lens_gate.providers.interface import Provider
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import Plan
 from lens_gate.records.policy import Budget, Credentials, Policy
+from lens_gate.records.waiver import LevelShift
 from lens_gate.transport import (
     Credential,
     open_credentials,
@@ -28,37 +32,71 @@ class Prepared:
     """A plan and what it was made from."""
 
     plan: Plan
+    choice: Choice
     providers: Mapping[str, Provider]
     stored: Mapping[str, Sequence[Baseline]]
     histories: Mapping[str, History]
 
 
-def prepare(sources: Sources, *, budget: Budget, seed: int) -> Prepared:
+def prepare(
+    sources: Sources,
+    *,
+    budget: Budget,
+    seed: int,
+    by: Chosen | None = None,
+    shifts: Sequence[LevelShift] = (),
+) -> Prepared:
     """Make the plan, inside these caps.
 
+    ``by`` is the mode, where it was chosen before; ``shifts`` are accepted levels, before which no
+    stored run compares.
+
     Raises:
-        InputError: unknown prices.
+        InputError: unknown prices, or rules that could not be decided.
         BudgetError: the caps do not allow the least that could decide anything.
     """
     policy = sources.policy
-    providers = protocols(policy)
-    prices = unit_prices(policy, providers)
+    mode = by or chosen(sources)
+    providers = mode.head.providers
     stored = stored_runs(sources)
     plan = make_plan(
         policy,
         budget=budget,
         seed=seed,
-        prices=prices,
+        prices=unit_prices(policy, providers),
         providers=providers,
         history=expectations(stored),
+        control=mode.control,
+    )
+    plan = refuse(
+        _without_control(plan, mode.choice),
+        kinds={key: provider.kind for key, provider in providers.items()},
+        spreads=spreads(stored),
     )
     histories = {
         cell.cell: history_of(
-            cell, stored.get(cell.cell, ()), most=policy.baseline.history, run_id=""
+            cell,
+            stored.get(cell.cell, ()),
+            most=policy.baseline.history,
+            run_id="",
+            shifts=shifts,
         )
         for cell in plan.cells
     }
-    return Prepared(plan=plan, providers=providers, stored=stored, histories=histories)
+    return Prepared(
+        plan=plan, choice=mode.choice, providers=providers, stored=stored, histories=histories
+    )
+
+
+def _without_control(plan: Plan, choice: Choice) -> Plan:
+    """The plan with the reason why cells are measured alone though the policy asks for a duet."""
+    if not choice.unpaired:
+        return plan
+    cells = (
+        cell if cell.duet or cell.unpaired else replace(cell, unpaired=choice.unpaired)
+        for cell in plan.cells
+    )
+    return replace(plan, cells=tuple(cells))
 
 
 def stored_runs(sources: Sources) -> Mapping[str, Sequence[Baseline]]:
@@ -77,13 +115,14 @@ def stored_runs(sources: Sources) -> Mapping[str, Sequence[Baseline]]:
 
 
 def resolve_keys(policy: Policy, outside: Outside) -> Keys:
-    """The secrets of the targets that are used, and their extra headers.
+    """The secrets of the targets that are used, as controls too, and their extra headers.
 
     Raises:
         LensError: a key is missing, or a cloud's credentials; the hint names what to set.
         WorldError: a cloud does not give a token.
     """
     used = {key for scenario in policy.scenarios.values() for key in scenario.targets}
+    used |= {twin for key in used if (twin := policy.targets[key].control) is not None}
     secrets: dict[str, Credential] = {}
     opened: dict[Credentials, Credential] = {}
     headers: dict[str, Mapping[str, str]] = {}

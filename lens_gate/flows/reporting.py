@@ -1,39 +1,56 @@
 """The report of a judged run: every number and sentence that any surface shows."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TypedDict
 
 from lens_gate import __version__
 from lens_gate.errors import EXIT_BUDGET, EXIT_OK
+from lens_gate.flows.duet_report import InPairs, duet_report
 from lens_gate.flows.history import History
-from lens_gate.flows.judging import Judged, measured_in
+from lens_gate.flows.judging import Judged
+from lens_gate.flows.pooling import pooled_rows
+from lens_gate.flows.run_warnings import run_warnings
 from lens_gate.judge.comparison import family_size
-from lens_gate.judge.wording import apportion, centre, headline, movements, next_step
+from lens_gate.judge.disturbance import disturbances
+from lens_gate.judge.wording import (
+    apportion,
+    centre,
+    headline,
+    movements,
+    next_step,
+    pair_apportion,
+)
+from lens_gate.metrics.arms import measured, of_arm
 from lens_gate.metrics.client_health import client_lag_p99, clocks, merged_share
 from lens_gate.metrics.cold_start import cold_start
 from lens_gate.metrics.summary import price_remarks, remarks, statistics, stored_statistics
 from lens_gate.metrics.sweep import saturation, step_reports
-from lens_gate.metrics.window import load_report, shortfall
+from lens_gate.metrics.window import load_report
 from lens_gate.metrics.workload import cache_note, length_check
 from lens_gate.records.load_report import Saturation, StepReport
 from lens_gate.records.plan import CellPlan
 from lens_gate.records.policy import Budget, Change, Policy, Scenario
-from lens_gate.records.report import CellReport, Outcome, Refs, Report, Row, Statistics
-from lens_gate.records.run import Run, Spend
+from lens_gate.records.report import (
+    CellReport,
+    DuetReport,
+    Outcome,
+    Refs,
+    Report,
+    Row,
+    Statistics,
+)
+from lens_gate.records.run import CellEnd, Run, Spend
 from lens_gate.records.sample import Sample
-from lens_gate.units import format_duration, format_share, format_usd
-
-_MERGED_WORTH_SAYING = 0.3
-_LAG_WORTH_SAYING_S = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """What surrounds the run: the policy with its text, the refs, and what the head changes.
 
-    ``policy_lines`` are the lines of the trusted policy file, for excerpts.
+    ``policy_lines`` are the lines of the trusted policy file, for excerpts. ``differing`` is what
+    sets the arms of a duet apart, by cell; where a cell is not in it, its fingerprints tell.
     """
 
     policy: Policy
@@ -42,14 +59,12 @@ class Setting:
     changes: Sequence[Change]
     warnings: Sequence[str]
     reproduce: str
+    differing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def run_report(run: Run, judged: Judged, setting: Setting) -> Report:
     """The whole report of a run that was measured."""
-    cells = tuple(
-        _cell_report(plan, run, judged.histories[plan.cell], setting.policy)
-        for plan in run.header.cells
-    )
+    cells = tuple(_cell_report(plan, run, judged, setting) for plan in run.header.cells)
     rows = tuple(_with_excerpt(row, setting) for row in judged.rows)
     settled = judged.settled
     why = run.end.detail if run.end else "the journal has no end: the process was killed"
@@ -72,10 +87,11 @@ def run_report(run: Run, judged: Judged, setting: Setting) -> Report:
         elapsed_s=run.end.elapsed_s if run.end else 0.0,
         seed=run.header.seed,
         changes=tuple(setting.changes),
-        warnings=(*setting.warnings, *_run_warnings(run, cells, rows)),
+        warnings=(*setting.warnings, *run_warnings(run, cells, rows)),
         environment=run.header.environment,
         reproduce=setting.reproduce,
         version=__version__,
+        pooled=pooled_rows(rows),
     )
 
 
@@ -135,18 +151,18 @@ def _with_excerpt(row: Row, setting: Setting) -> Row:
     return replace(row, policy_line=lines[number - 1].strip()[:200])
 
 
-def _cell_report(plan: CellPlan, run: Run, history: History, policy: Policy) -> CellReport:
-    samples = measured_in(run, plan.cell)
+def _cell_report(plan: CellPlan, run: Run, judged: Judged, setting: Setting) -> CellReport:
+    own = [sample for sample in run.samples if sample.cell == plan.cell]
+    samples, history = measured(own), judged.histories[plan.cell]
     failures: dict[str, int] = {}
     for sample in samples:
         if sample.failure is not None:
             failures[sample.failure.status] = failures.get(sample.failure.status, 0) + 1
     first = next((s.failure for s in samples if s.failure is not None), None)
-    ends = {end.cell: end for end in run.end.cells} if run.end else {}
-    end = ends.get(plan.cell)
     metrics = statistics(samples)
     earlier = _earlier(history, metrics)
-    scenario = policy.scenarios.get(plan.scenario)
+    scenario = setting.policy.scenarios.get(plan.scenario)
+    duet = _duet(plan, own, run, judged, setting)
     return CellReport(
         scenario=plan.scenario,
         target=plan.target,
@@ -157,33 +173,87 @@ def _cell_report(plan: CellPlan, run: Run, history: History, policy: Policy) -> 
         failures=failures,
         example_failure=first.detail if first else "",
         retried=sum(sample.attempts > 1 for sample in samples),
-        end="" if end is None or end.reason == "complete" else f"{end.reason}: {end.detail}",
+        end=_ending(run, plan),
         models=tuple(sorted({sample.model for sample in samples if sample.model})),
         baselines=len(history.runs),
         baseline_span=_span(history),
         changed=tuple(history.changed),
         not_comparable=tuple(history.incomparable),
         price=plan.prices.source,
-        spent_usd=sum((s.settled_usd for s in run.samples if s.cell == plan.cell), Decimal(0)),
+        spent_usd=sum((s.settled_usd for s in own), Decimal(0)),
         metrics=metrics,
         history=earlier,
-        merged_share=merged_share(samples),
-        client_lag_p99_s=client_lag_p99(samples),
-        clock=clocks(samples),
+        merged_share=merged_share(_both(own)),
+        client_lag_p99_s=client_lag_p99(_both(own)),
+        clock=clocks(_both(own)),
         load=load_report(
-            samples,
+            own,
             scenario.objectives if scenario else {},
             concurrency=plan.concurrency,
         ),
         **_sweep(plan, samples),
-        cold=cold_start(sample for sample in run.samples if sample.cell == plan.cell),
+        cold=cold_start(own),
         notes=(
-            *filter(None, (_moved(metrics, earlier), apportion(metrics, earlier))),
+            *filter(None, _told(metrics, earlier, duet)),
+            *disturbances(own),
             *remarks(samples),
-            *price_remarks(plan.prices, samples),
+            *price_remarks(plan.prices, samples, created=run.header.created),
             *_workload_notes(plan, samples, scenario),
         ),
+        duet=duet,
     )
+
+
+def _duet(
+    plan: CellPlan, own: Sequence[Sample], run: Run, judged: Judged, setting: Setting
+) -> DuetReport | None:
+    if plan.duet is None:
+        return None
+    looks, provider = judged.looks.get(plan.cell), judged.providers.get(plan.target)
+    return duet_report(
+        InPairs(
+            plan=plan,
+            duet=plan.duet,
+            samples=own,
+            end=_end(run, plan),
+            commit=run.header.control or "",
+            looks=looks.looks if looks else (),
+            stored=judged.histories[plan.cell].runs,
+            # A target that the policy no longer has is not judged: only its drift is told.
+            kind=provider.kind if provider else "hosted",
+            differing=setting.differing.get(plan.cell, ()),
+        )
+    )
+
+
+def _end(run: Run, plan: CellPlan) -> CellEnd | None:
+    return next((end for end in run.end.cells if end.cell == plan.cell), None) if run.end else None
+
+
+def _ending(run: Run, plan: CellPlan) -> str:
+    """How a cell ended before its time; that all its rules were decided is told by its looks."""
+    end = _end(run, plan)
+    if end is None or end.reason in ("complete", "decided"):
+        return ""
+    return f"{end.reason}: {end.detail}"
+
+
+def _both(own: Sequence[Sample]) -> list[Sample]:
+    """The measured requests of both arms: this client saw the one as well as the other."""
+    return [*measured(own), *of_arm(own, "control")]
+
+
+def _told(
+    metrics: Mapping[str, Statistics],
+    earlier: Mapping[str, Sequence[float]],
+    duet: DuetReport | None,
+) -> Iterator[str]:
+    """What moved, and where a longer E2E comes from: against the control, else the stored runs."""
+    if duet is None:
+        yield _moved(metrics, earlier)
+        yield apportion(metrics, earlier)
+    else:
+        yield pair_apportion(duet.metrics, duet.moved)
 
 
 def _workload_notes(
@@ -231,60 +301,3 @@ def _span(history: History) -> str:
         return ""
     first, last = history.runs[0].created, history.runs[-1].created
     return f"{first} to {last}" if first != last else first
-
-
-def _withheld(cells: Sequence[CellReport], rows: Sequence[Row]) -> list[str]:
-    """Cells in which this client's own lateness would have made a verdict."""
-    texts = []
-    for cell in cells:
-        own = [r for r in rows if (r.scenario, r.target) == (cell.scenario, cell.target)]
-        count = sum(row.verdict.withheld for row in own)
-        if count:
-            some = "1 verdict is" if count == 1 else f"{count} verdicts are"
-            lag = cell.client_lag_p99_s
-            late = f" (p99 client lag {format_duration(lag)})" if lag is not None else ""
-            texts.append(
-                f"{cell.scenario}/{cell.target}: {some} withheld: this client was too busy to see "
-                f"exactly when events came{late}; run fewer streams on this machine"
-            )
-    return texts
-
-
-def _run_warnings(run: Run, cells: Sequence[CellReport], rows: Sequence[Row]) -> list[str]:
-    texts = []
-    if run.damaged:
-        some = "1 damaged line" if run.damaged == 1 else f"{run.damaged} damaged lines"
-        texts.append(f"{some} of the journal {'was' if run.damaged == 1 else 'were'} left out")
-    lag = run.end.lag_p99_s if run.end else None
-    if lag is not None and lag > _LAG_WORTH_SAYING_S:
-        texts.append(
-            f"this client was busy: its event loop ran late by {format_duration(lag)} (p99)"
-        )
-    if way := run.header.environment.get("network"):
-        texts.append(f"{way}; a connection through a proxy is one to the proxy, and so is connect")
-    texts += _withheld(cells, rows)
-    spend = run.end.spend if run.end else None
-    if spend is not None and spend.spent_usd > spend.cap_usd:
-        texts.append(
-            f"bills of {format_usd(spend.spent_usd)} are above the cap of "
-            f"{format_usd(spend.cap_usd)}: usage was reported beyond what the requests can hold"
-        )
-    for cell in cells:
-        name = f"{cell.scenario}/{cell.target}"
-        if cell.merged_share > _MERGED_WORTH_SAYING:
-            texts.append(
-                f"{name}: {format_share(cell.merged_share)} of the output events shared a read "
-                "with another: their times are bounds; a verdict that these could move is withheld"
-            )
-        if cell.retried:
-            some = (
-                "1 request was retried and gives"
-                if cell.retried == 1
-                else f"{cell.retried} requests were retried and give"
-            )
-            texts.append(f"{name}: {some} no latency")
-        if cell.load is not None and not cell.steps and (short := shortfall(cell.load)):
-            texts.append(f"{name}: {short}")
-        if len(cell.models) > 1:
-            texts.append(f"{name}: answers came from more than one model")
-    return texts

@@ -5,21 +5,22 @@ from a head only what the author may ask about. Heads are read as data, through 
 """
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
 from lens_gate.errors import LensError, WorldError
+from lens_gate.flows.accepting import AcceptedFile, accepted_at, accepted_name, accepted_on_disk
+from lens_gate.flows.demoting import held_back, too_alarming
 from lens_gate.flows.outside import Outside
-from lens_gate.flows.plugged import provider_rows, untrusted_rows
+from lens_gate.flows.plugged import provider_rows
+from lens_gate.flows.reading import control_policy, present, read_policy, read_untrusted
 from lens_gate.hosts.detect import detect, read_event_file
-from lens_gate.policy import load, overlay, read_worktree_file
-from lens_gate.providers.interface import Provider
-from lens_gate.providers.table import PROVIDERS
+from lens_gate.policy import overlay, read_worktree_file
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.context import Context
+from lens_gate.records.null import NullSession
 from lens_gate.records.policy import Change, Policy
 from lens_gate.records.report import Refs
 from lens_gate.repo import (
@@ -27,17 +28,20 @@ from lens_gate.repo import (
     baselines_at,
     baselines_in_worktree,
     blob_reader,
+    changed_files,
+    changed_since,
     fetch_commit,
     head_commit,
     is_dirty,
-    list_blobs,
     merge_base,
     open_repository,
     resolve,
     target_tip,
 )
+from lens_gate.repo.null_files import null_sessions_at, null_sessions_in_worktree
 
 POLICY_FILES = ("lens-gate.yaml", ".github/lens-gate.yaml")
+BASE_VARIABLE = "LENS_GATE_BASE"
 StoredRuns: TypeAlias = Callable[[str, str], Sequence[Baseline]]
 
 
@@ -45,8 +49,14 @@ StoredRuns: TypeAlias = Callable[[str, str], Sequence[Baseline]]
 class Sources:
     """The policy to follow, where it comes from, and how to read the stored runs.
 
-    ``stored`` gives the stored runs of a scenario on a target, newest first. ``not_measured`` says
-    why nothing may be sent, or is empty.
+    ``trusted`` is the policy as it is where it is trusted, ``policy`` the same with what the head
+    changes of it. ``stored`` gives the stored runs of a scenario on a target, newest first.
+    ``not_measured`` says why nothing may be sent, or is empty.
+
+    ``control`` is the policy that the control arm sends by; where there is a control ref without
+    one, ``control_missing`` says why. ``changed`` are the paths that differ between the control ref
+    and the head. ``base`` is what was asked for as ``--base``. ``nulls`` are the A/A sessions where
+    they are trusted; in all three policies, rules that failed too often there only warn.
     """
 
     policy: Policy
@@ -57,26 +67,54 @@ class Sources:
     stored: StoredRuns
     root: Path
     commit: str | None
+    trusted: Policy
+    accepted: AcceptedFile
     not_measured: str = ""
+    control: Policy | None = None
+    control_missing: str = ""
+    changed: tuple[str, ...] = ()
+    base: str | None = None
+    nulls: tuple[NullSession, ...] = ()
 
 
-def find_sources(outside: Outside, policy_path: str | None) -> Sources:
+def find_sources(outside: Outside, policy_path: str | None, *, base: str | None = None) -> Sources:
     """Read the policy from where it is trusted, and the head's share of it.
 
+    ``base`` is a ref, for local and manual runs: what the work tree is compared with is the commit
+    where it left that ref's history.
+
     Raises:
-        LensError: there is no policy, or the repository can't answer.
+        LensError: there is no policy, the repository can't answer, or ``base`` has no place here.
         InputError: the policy (or the head's) has problems: all of them.
     """
+    found = _found(outside, policy_path, base)
+    alarming = too_alarming(found.trusted, found.nulls)
+    trusted = held_back(found.trusted, alarming)
+    own = found.policy is found.trusted
+    return replace(
+        found,
+        trusted=trusted,
+        policy=trusted if own else held_back(found.policy, alarming),
+        control=found.control and held_back(found.control, alarming),
+    )
+
+
+def _found(outside: Outside, policy_path: str | None, base: str | None) -> Sources:
     context = detect(outside.environ, read_event_file)
+    if base is not None and context.event not in ("local", "manual"):
+        raise LensError(
+            f"--base is for local and manual runs, and this is a {context.event} run",
+            f"remove --base and {BASE_VARIABLE}: a pull request is compared with its merge base",
+        )
     repository = open_repository(outside.cwd)
     if repository is None:
-        return _folder(outside, context, policy_path)
+        return _folder(outside, context, policy_path, base)
     names = _candidates(outside.cwd, repository.root, policy_path)
     if context.event in ("pull_request", "merge_queue"):
         return _pull_request(repository, context, names)
     if context.event in ("push", "schedule"):
         return _own_commit(repository, context, names)
-    return _work_tree(repository, context, names)
+    return _work_tree(repository, context, names, base)
 
 
 def _refs(
@@ -98,33 +136,6 @@ def _refs(
     )
 
 
-def _read_policy(read: Callable[[str], bytes], name: str) -> tuple[Policy, str]:
-    """A trusted policy and its text, by a reader that also reads the files which it names."""
-    data = read(name)
-
-    def plug(plugins: Sequence[str], _named: Sequence[str]) -> Mapping[str, Provider]:
-        return provider_rows(plugins)
-
-    policy = load(data, file=name, read_file=read, providers=PROVIDERS, plug=plug)
-    return policy, data.decode("utf-8", "replace")
-
-
-def _read_head(
-    repository: Repository, head: str, name: str, *, called: str, trusted: Sequence[str]
-) -> tuple[Policy, str]:
-    """A head's policy and its text. Of its plug-ins those of the ``trusted`` policy alone count."""
-    read = blob_reader(repository, head)
-    data = read(name)
-    policy = load(
-        data,
-        file=called,
-        read_file=read,
-        providers=provider_rows(trusted),
-        plug=partial(untrusted_rows, trusted),
-    )
-    return policy, data.decode("utf-8", "replace")
-
-
 def _candidates(cwd: Path, root: Path, given: str | None) -> tuple[str, ...]:
     """Where the policy may be, relative to the root."""
     if given is None:
@@ -139,11 +150,16 @@ def _candidates(cwd: Path, root: Path, given: str | None) -> tuple[str, ...]:
     return (real.relative_to(root.resolve()).as_posix(),)
 
 
-def _folder(outside: Outside, context: Context, given: str | None) -> Sources:
+def _folder(outside: Outside, context: Context, given: str | None, base: str | None) -> Sources:
     if context.event not in ("local", "manual"):
         raise WorldError(
             f"a {context.event} run needs a git repository, and {outside.cwd} is in none",
             "check the repository out before lens-gate runs, with `fetch-depth: 0`",
+        )
+    if base is not None:
+        raise LensError(
+            f"--base {base!a} needs a git repository, and {outside.cwd} is in none",
+            "without one there is nothing to compare with but stored runs",
         )
     path = Path(outside.cwd, given) if given else None
     root = path.parent if path else outside.cwd
@@ -151,8 +167,31 @@ def _folder(outside: Outside, context: Context, given: str | None) -> Sources:
     return _sources_on_disk(root, names, context, None, "the folder (there is no git repository)")
 
 
-def _work_tree(repository: Repository, context: Context, names: Sequence[str]) -> Sources:
-    return _sources_on_disk(repository.root, names, context, repository, "the work tree")
+def _work_tree(
+    repository: Repository, context: Context, names: Sequence[str], base: str | None
+) -> Sources:
+    sources = _sources_on_disk(repository.root, names, context, repository, "the work tree")
+    return sources if base is None else _compared_with(repository, sources, names, base)
+
+
+def _compared_with(
+    repository: Repository, sources: Sources, names: Sequence[str], base: str
+) -> Sources:
+    """A work tree's sources, with the control where it left another branch."""
+    if sources.commit is None:
+        raise LensError(
+            f"--base {base!a} needs a commit, and this repository has none", "commit first"
+        )
+    commit = merge_base(repository, resolve(repository, base), sources.commit)
+    control, missing = control_policy(repository, sources.trusted, commit, names, theirs_alone=True)
+    return replace(
+        sources,
+        refs=replace(sources.refs, control_ref=commit),
+        control=control,
+        control_missing=missing,
+        changed=changed_since(repository, commit),
+        base=base,
+    )
 
 
 def _sources_on_disk(
@@ -161,7 +200,7 @@ def _sources_on_disk(
     name = next((n for n in names if (root / n).is_file()), None)
     if name is None:
         raise _no_policy(names, f"in {root}")
-    policy, text = _read_policy(read_worktree_file(root), name)
+    policy, text = read_policy(read_worktree_file(root), name)
     commit = head_commit(repository) if repository else None
     return Sources(
         policy=policy,
@@ -176,15 +215,18 @@ def _sources_on_disk(
         stored=_stored_on_disk(root, policy),
         root=root,
         commit=commit,
+        trusted=policy,
+        accepted=accepted_on_disk(root, policy),
+        nulls=tuple(null_sessions_in_worktree(root, policy.baseline.dir, policy.name)),
     )
 
 
 def _own_commit(repository: Repository, context: Context, names: Sequence[str]) -> Sources:
     commit = resolve(repository, context.trust_ref or "HEAD")
-    name = _present(repository, commit, names)
+    name = present(repository, commit, names)
     if name is None:
         raise _no_policy(names, f"in the commit {commit[:12]}")
-    policy, text = _read_policy(blob_reader(repository, commit), name)
+    policy, text = read_policy(blob_reader(repository, commit), name)
     return Sources(
         policy=policy,
         policy_text=text,
@@ -198,6 +240,9 @@ def _own_commit(repository: Repository, context: Context, names: Sequence[str]) 
         stored=_stored_at(repository, commit, policy),
         root=repository.root,
         commit=commit,
+        trusted=policy,
+        accepted=accepted_at(repository, policy, commit),
+        nulls=_nulls_at(repository, policy, commit),
     )
 
 
@@ -206,16 +251,15 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
         raise AssertionError("the host's detection fills these in for a pull request")
     tip = target_tip(repository, context.target_branch, context.target_commit)
     head = fetch_commit(repository, context.head_ref)
-    trusted_name = _present(repository, tip.commit, names)
-    head_name = _present(repository, head, names)
+    trusted_name = present(repository, tip.commit, names)
+    head_name = present(repository, head, names)
     if trusted_name is None:
         return _untrusted(repository, context, head, names, head_name)
-    trusted, text = _read_policy(blob_reader(repository, tip.commit), trusted_name)
-    control = (
-        fetch_commit(repository, context.merge_base)
-        if context.merge_base
-        else merge_base(repository, tip.commit, head)
-    )
+    trusted, text = read_policy(blob_reader(repository, tip.commit), trusted_name)
+    control_ref = _control_ref(repository, context, trusted, tip.commit, head)
+    control, missing = (None, "")
+    if control_ref is not None:
+        control, missing = control_policy(repository, trusted, control_ref, names)
     policy, changes = _with_head(repository, trusted, head, head_name)
     return Sources(
         policy=policy,
@@ -227,7 +271,7 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
                 "the head gives prompts, model and parameters"
             ),
             trust_ref=tip.commit,
-            control_ref=control,
+            control_ref=control_ref,
             head=head,
             dirty=False,
         ),
@@ -235,8 +279,28 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
         stored=_stored_at(repository, tip.commit, trusted),
         root=repository.root,
         commit=head,
+        trusted=trusted,
+        accepted=accepted_at(repository, trusted, tip.commit, head),
+        nulls=_nulls_at(repository, trusted, tip.commit),
         not_measured=_foreign_branch(context.target_branch, trusted),
+        control=control,
+        control_missing=missing,
+        changed=() if control_ref is None else changed_files(repository, control_ref, head),
     )
+
+
+def _control_ref(
+    repository: Repository, context: Context, trusted: Policy, tip: str, head: str
+) -> str | None:
+    """The merge base. Where nothing is compared with it, a clone that can't tell it will do."""
+    try:
+        if context.merge_base:
+            return fetch_commit(repository, context.merge_base)
+        return merge_base(repository, tip, head)
+    except WorldError:
+        if trusted.baseline.compare in ("history", "none"):
+            return None
+        raise
 
 
 def _with_head(
@@ -248,7 +312,7 @@ def _with_head(
         return trusted, (gone,)
     # Named so that its problems, and the places of its new rules, are not taken for the trusted's.
     called = f"{name} (head)"
-    theirs, _ = _read_head(repository, head, name, called=called, trusted=trusted.plugins)
+    theirs, _ = read_untrusted(repository, head, name, called=called, trusted=trusted.plugins)
     return overlay(trusted, theirs, provider_rows(trusted.plugins))
 
 
@@ -270,10 +334,11 @@ def _untrusted(
     """A change that brings the first policy: shown, not measured, since nobody approved it yet."""
     if head_name is None:
         raise _no_policy(names, f"at {context.target_branch} or in the head")
-    policy, text = _read_head(repository, head, head_name, called=head_name, trusted=())
+    read, text = read_untrusted(repository, head, head_name, called=head_name, trusted=())
+    # Whoever makes a table of providers of this policy must not load what nobody approved.
+    policy = replace(read, plugins=())
     return Sources(
-        # Whoever makes a table of providers of this policy must not load what nobody approved.
-        policy=replace(policy, plugins=()),
+        policy=policy,
         policy_text=text,
         context=context,
         refs=_refs(
@@ -284,13 +349,14 @@ def _untrusted(
         stored=lambda _scenario, _target: (),
         root=repository.root,
         commit=head,
+        trusted=policy,
+        accepted=AcceptedFile(file=accepted_name(policy)),
         not_measured=f"{context.target_branch} has no policy yet; this one counts once merged",
     )
 
 
-def _present(repository: Repository, commit: str, names: Sequence[str]) -> str | None:
-    """The first of these names that the commit holds."""
-    return next((name for name in names if name in list_blobs(repository, commit, name)), None)
+def _nulls_at(repository: Repository, policy: Policy, commit: str) -> tuple[NullSession, ...]:
+    return tuple(null_sessions_at(repository, commit, policy.baseline.dir, policy.name))
 
 
 def _stored_at(repository: Repository, commit: str, policy: Policy) -> StoredRuns:

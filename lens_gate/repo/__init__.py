@@ -16,11 +16,18 @@ from lens_gate.repo.baselines import (
     prune,
     write_baseline,
 )
+from lens_gate.repo.changes import changed_since
 from lens_gate.repo.history import Tip, fetch_commit, merge_base, target_tip
+from lens_gate.repo.null_files import (
+    null_sessions_at,
+    null_sessions_in_worktree,
+    write_null_session,
+)
 from lens_gate.repo.objects import (
     Repository,
     blob_reader,
     changed_files,
+    commit_author,
     current_branch,
     head_commit,
     is_detached,
@@ -41,6 +48,8 @@ __all__ = [
     "baselines_in_worktree",
     "blob_reader",
     "changed_files",
+    "changed_since",
+    "commit_author",
     "current_branch",
     "decode_baseline",
     "encode_baseline",
@@ -53,10 +62,13 @@ __all__ = [
     "list_blobs",
     "list_in_worktree",
     "merge_base",
+    "null_sessions_at",
+    "null_sessions_in_worktree",
     "open_repository",
     "prune",
     "read_blob",
     "resolve",
     "target_tip",
     "write_baseline",
+    "write_null_session",
 ]

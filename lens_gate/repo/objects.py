@@ -109,6 +109,12 @@ def current_branch(repo: Repository) -> str | None:
     return ref.removeprefix("refs/heads/") or None
 
 
+def commit_author(repo: Repository) -> str:
+    """The name under which commits are made here; empty where git was told none."""
+    result = git(repo.root, "config", "--get", "user.name")
+    return result.stdout.decode("utf-8", "replace").strip() if result.status == 0 else ""
+
+
 def is_detached(repo: Repository) -> bool:
     """Whether ``HEAD`` is a commit and no branch, as CI checks out."""
     return current_branch(repo) is None
@@ -139,14 +145,14 @@ def is_dirty(repo: Repository, paths: Sequence[str] | None = None) -> bool:
         *named,
         "--",
         *wanted,
-        config=_without_filters(repo),
+        config=without_filters(repo),
     )
     if result.status != 0:
         raise failure(repo.root, "status", result)
     return bool(result.stdout)
 
 
-def _without_filters(repo: Repository) -> Mapping[str, str]:
+def without_filters(repo: Repository) -> Mapping[str, str]:
     """Settings that switch off every filter driver of the user's: each is a command to run."""
     result = git(repo.root, "config", "-z", "--name-only", "--get-regexp", r"^filter\.")
     if result.status > 1:

@@ -6,7 +6,6 @@ from decimal import Decimal
 import pytest
 
 from lens_gate.errors import LensError, WorldError
-from lens_gate.flows.gate import mode_of
 from lens_gate.flows.preparing import stored_runs
 from lens_gate.flows.sources import find_sources
 
@@ -256,8 +255,8 @@ def test_where_nothing_is_compared_no_stored_run_is_read(repository, policy, tmp
     place = repository(tmp_path / "repo", files)
     sources = find_sources(place.world(), None)
     assert stored_runs(sources) == {}
-    assert mode_of(sources.policy) == "absolute limits only"
     report = place.gate()
     assert report.outcome == "passed"
-    assert report.refs.why.startswith("the policy compares with nothing stored; ")
+    assert report.refs.mode == "absolute limits only"
+    assert report.refs.why.startswith("the policy compares with nothing; ")
     assert report.spend.cap_usd == Decimal(1)
