@@ -19,16 +19,23 @@ def output_limit(scenario: Scenario, prompt: Prompt) -> int:
 
 
 def chat_request(
-    scenario: Scenario, target: Target, prompt: Prompt, salt: str | None = None
+    scenario: Scenario,
+    target: Target,
+    prompt: Prompt,
+    salt: str | None = None,
+    *,
+    salted: bool = False,
 ) -> ChatRequest:
     """The question itself.
 
     With ``cache: bust`` everything that a prompt cache could know it by begins with words made
-    from ``salt``, which no other request ever sent may share. Without a salt the question is one to
-    plan with: as long as the real one.
+    from ``salt``, which no other request ever sent may share. So it does where the question is
+    ``salted``: in a duet, whose arms each have a salt of their own, so that none finds in a cache
+    what its twin put there. Without a salt the question is one to plan with: as long as the real
+    one.
     """
     system, messages, tools = scenario.system, prompt.messages, scenario.tools
-    if scenario.cache == "bust":
+    if salted or scenario.cache == "bust":
         start = f"{words(salt or '', SALT_WORDS)}\n"
         tools = _marked(tools, start)
         if system is None:

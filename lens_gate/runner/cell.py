@@ -1,7 +1,7 @@
 """The load of one cell: a pattern says when, this sends, and keeps the caps while it does."""
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -11,7 +11,7 @@ from lens_gate.load.pacer import Send, Step, Stop, Wait
 from lens_gate.records.plan import CellPlan
 from lens_gate.records.policy import Prompt, Scenario
 from lens_gate.records.run import CellEnd
-from lens_gate.records.sample import Phase, Sample
+from lens_gate.records.sample import ArmName, Phase, Sample
 from lens_gate.runner.alarm import Alarm
 from lens_gate.runner.flight import Flight
 from lens_gate.runner.sample import Clockwork, GiveWay, Job, take_sample
@@ -28,10 +28,11 @@ LOOKED_AT = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellRun:
-    """Everything that one cell's measuring needs.
+    """Everything that one cell's measuring needs; in a duet, one arm of it.
 
     ``prompts`` come in the order of sending; ``keep`` is what later cells must still find;
-    ``chance`` draws the arrivals of patterns that have chance in them.
+    ``chance`` draws the arrivals of patterns that have chance in them. ``salted``: every question
+    begins with the salt of its arm.
     """
 
     plan: CellPlan
@@ -44,10 +45,43 @@ class CellRun:
     clock: Clockwork
     record: Callable[[Sample], None]
     after_block: AfterBlock
+    arm: ArmName = "head"
+    salted: bool = False
+
+    def job(
+        self,
+        phase: Phase,
+        prompt: Prompt,
+        *,
+        seq: int,
+        ready_ns: int | None = None,
+        pair: int | None = None,
+        block: int | None = None,
+    ) -> Job:
+        """One request of it; ``ready_ns`` is now where nothing else is said."""
+        cold = self.scenario.connection == "cold" and phase in ("measured", "confirm")
+        return Job(
+            seq=seq,
+            scenario=self.scenario,
+            target=self.plan.target,
+            wire=self.wire,
+            phase=phase,
+            prompt=prompt,
+            ready_ns=self.now_ns() if ready_ns is None else ready_ns,
+            arm=self.arm,
+            pair=pair,
+            block=block,
+            fresh=cold,
+            salted=self.salted,
+        )
+
+    def now_ns(self) -> int:
+        """Nanoseconds since the run began."""
+        return self.clock.now_ns() - self.clock.origin_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ended:
+class Ended:
     """Why a cell sends nothing more."""
 
     reason: str
@@ -79,15 +113,15 @@ def _connections(cell: CellRun) -> int:
     return max(before, connections(load, plan.n, plan.expected_s))
 
 
-async def _send_all(cell: CellRun, first_seq: int, alarm: Alarm) -> _Ended:
+async def _send_all(cell: CellRun, first_seq: int, alarm: Alarm) -> Ended:
     load, warmup = cell.scenario.load, cell.plan.warmup
     slots = max(1, min(load.concurrency, warmup))
     before = Stage(pacer=closed(concurrency=slots, requests=warmup), requests=warmup, slots=slots)
-    watch = _Watch(cell)
-    ended = _Ended(reason="complete", detail="")
+    watch = Watch(cell)
+    ended = Ended(reason="complete", detail="")
     first = 0
     for stage in (before, *stages(load, cell.plan.n, cell.chance)):
-        part = _Part(
+        part = Part(
             stage=stage,
             phase="warmup" if stage is before else "measured",
             prompts=cell.prompts[first : first + stage.requests],
@@ -95,7 +129,7 @@ async def _send_all(cell: CellRun, first_seq: int, alarm: Alarm) -> _Ended:
             # Beyond its least, a cell must not use what a later one needs for its own.
             free=max(0, cell.plan.min_n + warmup - first) if stage is not before else warmup,
         )
-        found = await _send_part(cell, part, watch, alarm)
+        found = await send_part(cell, part, watch, alarm)
         if found is not None:
             ended = found
             # A step of a sweep may run out of its time; the next one has its own.
@@ -106,48 +140,61 @@ async def _send_all(cell: CellRun, first_seq: int, alarm: Alarm) -> _Ended:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """A stage with what it sends. The first ``free`` requests may use what later cells need."""
+class Part:
+    """A stage with what it sends. The first ``free`` requests may use what later cells need.
+
+    ``block`` is the number of the pair of blocks, in a duet of blocks.
+    """
 
     stage: Stage
     phase: Phase
     prompts: Sequence[Prompt]
     first_seq: int
     free: int
+    block: int | None = None
 
 
-class _Watch:
-    """Looks at the samples of a cell as they come: keeps them, and finds reasons to stop."""
+class Watch:
+    """Looks at the samples of a cell as they come: keeps them, and finds reasons to stop.
+
+    The arms of a duet have one together: a cell is not hopeless as long as one of them works.
+    """
 
     def __init__(self, cell: CellRun) -> None:
         self._cell = cell
         self._last: deque[Sample] = deque(maxlen=LOOKED_AT)
-        self._ended = self._failed = 0
+        self._ended: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
 
     @property
     def seen(self) -> bool:
         """Whether there has been one."""
         return bool(self._last)
 
-    def take(self, sample: Sample) -> _Ended | None:
+    def take(self, sample: Sample) -> Ended | None:
+        """Keep it; gives why the cell should send nothing more, where that is so."""
         self._cell.record(sample)
         self._last.append(sample)
         if sample.phase == "measured":
-            self._ended += 1
-            self._failed += sample.failure is not None
+            self._ended[sample.arm] += 1
+            self._failed[sample.arm] += sample.failure is not None
         hopeless = self._cell.after_block(list(self._last))
         if hopeless:
-            return _Ended(reason="hopeless", detail=hopeless)
-        errors = too_many_errors(self._cell.scenario.load, ended=self._ended, failed=self._failed)
-        return _Ended(reason="errors", detail=errors) if errors else None
+            return Ended(reason="hopeless", detail=hopeless)
+        errors = too_many_errors(
+            self._cell.scenario.load,
+            ended=self._ended[sample.arm],
+            failed=self._failed[sample.arm],
+        )
+        return Ended(reason="errors", detail=errors) if errors else None
 
 
-async def _send_part(cell: CellRun, part: _Part, watch: _Watch, alarm: Alarm) -> _Ended | None:
+async def send_part(cell: CellRun, part: Part, watch: Watch, alarm: Alarm) -> Ended | None:
     """Offer these prompts as the stage's pacer says. Gives why it stopped early, or ``None``."""
     start_ns = cell.clock.now_ns()
     slots = deque([start_ns - cell.clock.origin_ns] * part.stage.slots)
     flight = Flight(alarm.ring)
-    stop: _Ended | None = None
+    stop: Ended | None = None
     sent = 0
     try:
         while True:
@@ -175,7 +222,7 @@ async def _send_part(cell: CellRun, part: _Part, watch: _Watch, alarm: Alarm) ->
                     continue
                 # What is in flight may settle below its reservation; only then is it really over.
                 if not flight.unsettled:
-                    return _Ended(reason=refusal.reason, detail=refusal.detail)
+                    return Ended(reason=refusal.reason, detail=refusal.detail)
             elif not flight.unsettled and _is_last_word(answer):
                 return stop or _early(answer)
             flight.next_turn()
@@ -184,15 +231,13 @@ async def _send_part(cell: CellRun, part: _Part, watch: _Watch, alarm: Alarm) ->
         await _break_off(cell, flight)
 
 
-def _job(cell: CellRun, part: _Part, index: int, ready_ns: int) -> Job:
-    return Job(
+def _job(cell: CellRun, part: Part, index: int, ready_ns: int) -> Job:
+    return cell.job(
+        part.phase,
+        part.prompts[index],
         seq=part.first_seq + index,
-        scenario=cell.scenario,
-        wire=cell.wire,
-        phase=part.phase,
-        prompt=part.prompts[index],
         ready_ns=ready_ns,
-        fresh=cell.scenario.connection == "cold" and part.phase == "measured",
+        block=part.block,
     )
 
 
@@ -205,7 +250,7 @@ def _ready_ns(clock: Clockwork, start_ns: int, answer: Send, slots: deque[int]) 
 
 async def _take(
     cell: CellRun,
-    part: _Part,
+    part: Part,
     job: Job,
     keep: Kept,
     flight: Flight,
@@ -227,9 +272,9 @@ def _is_last_word(answer: Step) -> bool:
     return isinstance(answer, Stop) or (isinstance(answer, Wait) and answer.seconds is None)
 
 
-def _early(answer: Step) -> _Ended | None:
+def _early(answer: Step) -> Ended | None:
     if isinstance(answer, Stop) and answer.early:
-        return _Ended(reason="duration", detail=answer.early)
+        return Ended(reason="duration", detail=answer.early)
     return None
 
 

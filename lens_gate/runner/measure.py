@@ -4,31 +4,34 @@ import asyncio
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from lens_gate.errors import WorldError
-from lens_gate.load.order import prompt_order, trace_order, warm_calls, warmed
 from lens_gate.metrics.ledger import open_ledger
 from lens_gate.records.plan import CellPlan, Plan
-from lens_gate.records.policy import Prompt
 from lens_gate.records.run import CellEnd, EndReason, RunEnd, Spend
 from lens_gate.records.sample import Sample
 from lens_gate.runner.cell import AfterBlock, CellRun, run_cell
+from lens_gate.runner.duet import AfterLook, House, run_duets
 from lens_gate.runner.journal import Journal, write
 from lens_gate.runner.lag import Health, LagMeter, lag_meter
+from lens_gate.runner.making import Making
 from lens_gate.runner.rounds import run_rounds
 from lens_gate.runner.sample import Clockwork
-from lens_gate.runner.till import Kept, Till
-from lens_gate.runner.wire import Wire
+from lens_gate.runner.till import Till
+from lens_gate.runner.wire import Wires
+from lens_gate.runner.workers import Seqs
 from lens_gate.stats.rng import generator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """What an onlooker may show: the cell at work, its requests, the money, seconds gone."""
+    """What an onlooker may show: the cell at work, its requests, the money, seconds gone.
+
+    Requests are those of both arms, in a duet.
+    """
 
     cell: str
     phase: str
@@ -45,11 +48,13 @@ class Progress:
 class Onlookers:
     """Whom the run tells, and whom it asks: progress out, reasons to stop in.
 
-    ``interrupt`` is set from outside to end the run at once, with its reason in ``why``.
+    ``after_look`` is asked at each look of a duet. ``interrupt`` is set from outside to end the run
+    at once, with its reason in ``why``.
     """
 
     observe: Callable[[Progress], None]
     after_block: AfterBlock
+    after_look: AfterLook
     interrupt: asyncio.Event
     why: Callable[[], EndReason]
 
@@ -57,15 +62,16 @@ class Onlookers:
 async def measure(
     plan: Plan,
     *,
-    wires: Mapping[str, Wire],
+    wires: Wires,
     journal: Journal,
     onlookers: Onlookers,
     side_by_side: bool = False,
 ) -> RunEnd:
     """Measure the plan; every sample and the end are in the journal when this returns.
 
+    Duets come first, all together; the other cells are measured one after the other.
     ``side_by_side`` sends each prompt to all cells before the next one; they must then be of one
-    scenario. Else cells are measured one after the other.
+    scenario, and none a duet.
 
     Raises:
         WorldError: the journal could not be written. Nothing else: failures are samples.
@@ -82,16 +88,29 @@ async def measure(
         write(journal, sample)
         onlookers.observe(state.seen(sample, cell))
 
-    def ready(cell: CellPlan) -> CellRun:
-        return _cell_run(cell, plan, wires, state.till, clock, record, onlookers.after_block)
+    making = Making(
+        plan=plan,
+        wires=wires,
+        till=state.till,
+        clock=clock,
+        record=record,
+        after_block=onlookers.after_block,
+        seqs=Seqs(),
+    )
 
     async def cells() -> None:
         if side_by_side:
-            state.ends += await _rounds(plan, [ready(cell) for cell in plan.cells])
+            runs = [making.cell_run(cell) for cell in plan.cells]
+            for end in await _rounds(plan, runs):
+                state.ended(end)
             return
-        for cell in plan.cells:
-            end = await run_cell(ready(cell), first_seq=state.first_seq())
-            state.ends.append(end)
+        stopped = await _duets(making, onlookers.after_look, state)
+        for cell in (cell for cell in plan.cells if cell.duet is None):
+            if stopped is not None:
+                state.ended(CellEnd(cell=cell.cell, reason="stopped", detail=stopped))
+                continue
+            first_seq = making.seqs.take(cell.warmup + cell.n)
+            state.ended(await run_cell(making.cell_run(cell), first_seq=first_seq))
 
     with quiet_collector():
         async with lag_meter() as lag:
@@ -106,6 +125,21 @@ async def measure(
     end = state.end(reason, detail, lag)
     write(journal, end)
     return end
+
+
+async def _duets(making: Making, after_look: AfterLook, state: "_State") -> str | None:
+    """All cells that are duets; gives why the others need not be measured, where that is so."""
+    plan = making.plan
+    house = House(
+        plan=plan,
+        after_look=after_look,
+        keep=making.least_of([cell for cell in plan.cells if cell.duet is None]),
+        ended=state.ended,
+        more=state.more,
+        chance=generator(plan.seed, "turns"),
+    )
+    runs = [making.duet_run(cell) for cell in plan.cells if cell.duet is not None]
+    return await run_duets(runs, house) if runs else None
 
 
 async def _rounds(plan: Plan, cells: Sequence[CellRun]) -> list[CellEnd]:
@@ -126,14 +160,20 @@ class _State:
     def __init__(self, plan: Plan, origin_ns: int) -> None:
         self.origin_ns = origin_ns
         self.plan = plan
-        self.till = Till(open_ledger(plan.budget, plan.policy.targets.values()))
+        controls = plan.control.targets if plan.control else {}
+        targets = {**controls, **plan.policy.targets}
+        self.till = Till(open_ledger(plan.budget, targets.values()))
         self.ends: list[CellEnd] = []
         self._health = Health()
         self._done: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._more: Counter[str] = Counter()
 
-    def first_seq(self) -> int:
-        return sum(c.n + c.warmup for c in self.plan.cells[: len(self.ends)])
+    def ended(self, end: CellEnd) -> None:
+        self.ends.append(end)
+
+    def more(self, cell: CellPlan, requests: int) -> None:
+        self._more[cell.cell] += requests
 
     def elapsed_s(self) -> float:
         return (time.monotonic_ns() - self.origin_ns) / 1e9
@@ -146,7 +186,7 @@ class _State:
             cell=cell.cell,
             phase=sample.phase,
             done=self._done[cell.cell],
-            total=cell.n + cell.warmup,
+            total=_requests(cell) + self._more[cell.cell],
             failed=self._failed[cell.cell],
             cells_done=len(self.ends),
             cells=len(self.plan.cells),
@@ -173,6 +213,14 @@ class _State:
         )
 
 
+def _requests(cell: CellPlan) -> int:
+    """How many requests are planned for a cell, both arms of a duet counted."""
+    if cell.duet is None:
+        return cell.n + cell.warmup
+    each = cell.duet.block_requests if cell.duet.block_s > 0 else 1
+    return 2 * (cell.n * each + cell.warmup)
+
+
 async def _until(
     work: asyncio.Task[None], plan: Plan, onlookers: Onlookers, state: _State
 ) -> tuple[EndReason, str]:
@@ -197,51 +245,6 @@ async def _until(
         if not work.done():
             work.cancel()
             await asyncio.wait({work})
-
-
-def _cell_run(
-    cell: CellPlan,
-    plan: Plan,
-    wires: Mapping[str, Wire],
-    till: Till,
-    clock: Clockwork,
-    record: Callable[[Sample, CellPlan], None],
-    after_block: AfterBlock,
-) -> CellRun:
-    scenario = plan.policy.scenarios[cell.scenario]
-    return CellRun(
-        plan=cell,
-        scenario=scenario,
-        wire=wires[cell.target],
-        prompts=_prompts(cell, plan),
-        chance=generator(plan.seed, "arrivals", cell.scenario, cell.target),
-        till=till,
-        keep=_kept(plan, cell),
-        clock=clock,
-        record=lambda sample: record(sample, cell),
-        after_block=after_block,
-    )
-
-
-def _prompts(cell: CellPlan, plan: Plan) -> Sequence[Prompt]:
-    scenario = plan.policy.scenarios[cell.scenario]
-    warm = warm_calls(scenario.prompts, cell.n) if scenario.cache == "warm" else 0
-    if scenario.follows_trace:
-        order = trace_order(scenario.prompts, cell.n, cell.warmup - warm)
-    else:
-        chance = generator(plan.seed, "order", cell.scenario, cell.target)
-        order = prompt_order(scenario.prompts, cell.n, cell.warmup - warm, chance)
-    return warmed(order, cell.n) if warm else order
-
-
-def _kept(plan: Plan, cell: CellPlan) -> Kept:
-    """What the gating cells after this one need for their least, at the worst-case price."""
-    later = [c for c in plan.cells[plan.cells.index(cell) + 1 :] if c.gating and c.n]
-    tries = [(c.min_n + c.warmup) * (1 + plan.policy.targets[c.target].retries) for c in later]
-    return Kept(
-        usd=sum((c.worst_usd * n for c, n in zip(later, tries, strict=True)), Decimal(0)),
-        requests=sum(tries),
-    )
 
 
 @contextmanager

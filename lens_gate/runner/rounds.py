@@ -5,30 +5,16 @@ so that their differences are their own. The order within a round is drawn anew 
 workers as the load has concurrency each carry out whole rounds, one request in flight for each.
 """
 
-import asyncio
-import operator
-from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
+from lens_gate.load.duet_order import turns
 from lens_gate.load.order import Shuffler
 from lens_gate.records.run import CellEnd
-from lens_gate.records.sample import Phase, Sample
-from lens_gate.runner.cell import LOOKED_AT, CellRun
-from lens_gate.runner.sample import Job, take_sample
+from lens_gate.records.sample import Phase
+from lens_gate.runner.cell import CellRun, Ended
 from lens_gate.runner.till import NOTHING
+from lens_gate.runner.workers import Lane, carry_out
 from lens_gate.transport import warm
-
-
-@dataclass(slots=True, kw_only=True)
-class _Lane:
-    """One cell of a round: what is sent, how it gets on, and why it sends nothing more."""
-
-    cell: CellRun
-    first_seq: int
-    last: deque[Sample] = field(default_factory=lambda: deque(maxlen=LOOKED_AT))
-    reason: str = ""
-    detail: str = ""
 
 
 async def run_rounds(
@@ -40,71 +26,42 @@ async def run_rounds(
     same order. A cell that is hopeless drops out; where a cap is reached all of them end.
     """
     plan = cells[0].plan
-    lanes = [
-        _Lane(cell=cell, first_seq=first) for cell, first in zip(cells, first_seq, strict=True)
-    ]
+    lanes = [Lane(cell) for cell in cells]
     for cell in cells:
         if cell.scenario.connection == "warm":
             timeout_s = cell.wire.target.timeouts.connect_s
             await warm(cell.wire.session, plan.concurrency, timeout_s=timeout_s)
-    await _phase(lanes, "warmup", range(plan.warmup), chance)
-    await _phase(lanes, "measured", range(plan.warmup, plan.warmup + plan.n), chance)
-    return [
-        CellEnd(cell=lane.cell.plan.cell, reason=lane.reason or "complete", detail=lane.detail)
-        for lane in lanes
-    ]
+    numbered = list(zip(lanes, first_seq, strict=True))
+    await _phase(numbered, "warmup", range(plan.warmup), chance)
+    await _phase(numbered, "measured", range(plan.warmup, plan.warmup + plan.n), chance)
+    return [lane.end() for lane in lanes]
 
 
-async def _phase(lanes: Sequence[_Lane], phase: Phase, numbers: range, chance: Shuffler) -> None:
-    """Carry out the rounds of these numbers; whatever breaks one worker off ends all of them."""
+async def _phase(
+    lanes: Sequence[tuple[Lane, int]], phase: Phase, numbers: range, chance: Shuffler
+) -> None:
     # Drawn up front: which worker takes a round must not decide its order.
-    rounds = iter([(k, [lanes[i] for i in _order(chance, len(lanes))]) for k in numbers])
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(min(lanes[0].cell.plan.concurrency, len(numbers))):
-                group.create_task(_worker(rounds, phase))
-    except ExceptionGroup as problems:
-        # Who reads it wants the first thing that went wrong, as it is.
-        raise problems.exceptions[0] from None
+    rounds = [(k, [lanes[i] for i in turns(len(lanes), chance)]) for k in numbers]
+
+    async def carry(given: tuple[int, list[tuple[Lane, int]]]) -> bool:
+        number, order = given
+        for lane, first_seq in order:
+            if lane.ended is None and not await _send(lane, phase, number, first_seq + number):
+                for other, _ in lanes:
+                    other.ended = other.ended or lane.ended
+                return False
+        return True
+
+    await carry_out(rounds, lanes[0][0].cell.plan.concurrency, carry)
 
 
-def _order(chance: Shuffler, n: int) -> list[int]:
-    return [operator.index(i) for i in chance.permutation(n)]
-
-
-async def _worker(rounds: Iterator[tuple[int, list[_Lane]]], phase: Phase) -> None:
-    for number, lanes in rounds:
-        for lane in lanes:
-            if not lane.reason and not await _send(lane, phase, number):
-                for other in lanes:
-                    other.reason, other.detail = (
-                        other.reason or lane.reason,
-                        other.detail or lane.detail,
-                    )
-                return
-
-
-async def _send(lane: _Lane, phase: Phase, number: int) -> bool:
+async def _send(lane: Lane, phase: Phase, number: int, seq: int) -> bool:
     """One request; false where a cap does not allow it."""
     cell = lane.cell
-    job = Job(
-        seq=lane.first_seq + number,
-        scenario=cell.scenario,
-        wire=cell.wire,
-        phase=phase,
-        prompt=cell.prompts[number],
-        ready_ns=cell.clock.now_ns() - cell.clock.origin_ns,
-    )
+    job = cell.job(phase, cell.prompts[number], seq=seq)
     refusal = cell.till.reserve(cell.wire.target.key, job.reservation())
     if refusal is not None:
-        lane.reason, lane.detail = refusal.reason, refusal.detail
+        lane.ended = Ended(reason=refusal.reason, detail=refusal.detail)
         return False
-    sample = await take_sample(job, cell.till, cell.clock, NOTHING)
-    cell.record(sample)
-    lane.last.append(sample)
-    if sample.phase == "cut":
-        raise asyncio.CancelledError
-    hopeless = cell.after_block(list(lane.last))
-    if hopeless:
-        lane.reason, lane.detail = "hopeless", hopeless
+    await lane.send(job, NOTHING)
     return True

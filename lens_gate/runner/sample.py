@@ -10,7 +10,7 @@ from lens_gate.metrics.pricing import reserve_for
 from lens_gate.providers.estimate import BYTES_A_TOKEN
 from lens_gate.records.exchange import ChatRequest, Failure, RateLimits
 from lens_gate.records.policy import Prompt, Scenario
-from lens_gate.records.sample import Marks, Phase, Sample
+from lens_gate.records.sample import ArmName, Marks, Phase, Sample
 from lens_gate.runner.attempt import Attempt, attempt
 from lens_gate.runner.relaxed import MOST
 from lens_gate.runner.till import NOTHING, Kept, Till
@@ -26,20 +26,33 @@ _BACKOFF_CEILING_S = 8.0
 class Job:
     """A request to be: its place in the run, and what it asks.
 
+    ``target`` is that of its cell, which in a duet need not be the one that it is sent to.
     ``ready_ns``: its slot was free, or it was due. ``fresh``: over a connection of its own.
+    ``salted``: it begins with the salt of its arm.
     """
 
     seq: int
     scenario: Scenario
+    target: str
     wire: Wire
     phase: Phase
     prompt: Prompt
     ready_ns: int
+    arm: ArmName = "head"
+    pair: int | None = None
+    block: int | None = None
     fresh: bool = False
+    salted: bool = False
+
+    def request(self) -> ChatRequest:
+        """What it asks, with the words that keep prompt caches out where it has any."""
+        own = self.seq if self.scenario.cache == "bust" else self.arm
+        salt = f"{self.wire.run_id}/{own}"
+        return self.wire.request(self.scenario, self.prompt, salt, salted=self.salted)
 
     def reservation(self) -> Decimal:
         """The most that one attempt can cost."""
-        request = self.wire.request(self.scenario, self.prompt)
+        request = self.request()
         return reserve_for(
             self.wire.prices,
             self.wire.provider.bound_input(request),
@@ -74,7 +87,7 @@ async def take_sample(
     reservation and the sample says ``cut``.
     """
     amount = job.reservation()
-    request = job.wire.request(job.scenario, job.prompt, job.seq)
+    request = job.request()
     tries = _Tries(amount)
     if job.wire.target.retries:
         give_way = None
@@ -207,8 +220,8 @@ def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False)
     return Sample(
         seq=job.seq,
         scenario=job.scenario.key,
-        target=job.wire.target.key,
-        arm="head",
+        target=job.target,
+        arm=job.arm,
         phase="cut" if cut else job.phase,
         prompt_id=job.prompt.id,
         attempts=tries.count,
@@ -229,4 +242,6 @@ def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False)
         cost_usd=tries.cost,
         server=decoded.server if decoded else None,
         first_tokens=decoded.first_tokens if decoded else None,
+        pair=job.pair,
+        block=job.block,
     )

@@ -4,10 +4,11 @@ The arithmetic is ``metrics.ledger``; this holds its newest state. asyncio runs 
 and neither method awaits, so a reservation is never computed from a state that another one changed.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from lens_gate.metrics.ledger import Ledger, Refusal, reserve, settle, spend
+from lens_gate.metrics.ledger import Ledger, Refusal, release, reserve, settle, spend
 from lens_gate.records.run import Spend
 
 
@@ -44,6 +45,26 @@ class Till:
             return answer
         self.ledger = answer
         return None
+
+    def reserve_all(
+        self, wanted: Sequence[tuple[str, Decimal]], keep: Kept = NOTHING
+    ) -> Refusal | None:
+        """Set aside what several requests need, (target, amount) each: for all of them or none."""
+        before = self.ledger
+        for target, amount in wanted:
+            refusal = self.reserve(target, amount, keep)
+            if refusal is not None:
+                self.ledger = before
+                return refusal
+        return None
+
+    def release(self, target: str, reserved: Decimal) -> None:
+        """Give back what was set aside for a request that is not sent."""
+        self.ledger = release(self.ledger, target, reserved)
+
+    def overrun(self, target: str) -> bool:
+        """Whether a bill was above its reservation, so that the target is ended."""
+        return self.ledger.accounts[target].overrun_usd > 0
 
     def settle(self, target: str, reserved: Decimal, bill: Decimal | None) -> Decimal:
         """Book what a request cost, its whole reservation where that is unknown."""

@@ -39,10 +39,32 @@ class Wire:
     run_id: str = ""
     relaxed: Relaxed = field(default_factory=Relaxed)
 
-    def request(self, scenario: Scenario, prompt: Prompt, seq: int | None = None) -> ChatRequest:
-        """The question that this prompt asks of this target, as the request of this number."""
-        salt = None if seq is None else f"{self.run_id}/{seq}"
-        return chat_request(scenario, self.target, prompt, salt)
+    def request(
+        self, scenario: Scenario, prompt: Prompt, salt: str | None = None, *, salted: bool = False
+    ) -> ChatRequest:
+        """The question that this prompt asks of this target; ``load.question`` says what salts."""
+        return chat_request(scenario, self.target, prompt, salt, salted=salted)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wires:
+    """All that is open, by target key: what heads are sent to, and what controls are."""
+
+    head: Mapping[str, Wire]
+    control: Mapping[str, Wire] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outfit:
+    """What opening the targets of one policy takes, by target key.
+
+    ``headers`` are the target's extra ones, values resolved; ``networks`` the ways to the targets,
+    straight where there is none.
+    """
+
+    secrets: Mapping[str, Credential] = field(default_factory=dict)
+    headers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    networks: Mapping[str, Network] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -50,63 +72,121 @@ async def open_wires(
     plan: Plan,
     *,
     providers: Mapping[str, Provider],
-    secrets: Mapping[str, Credential],
-    headers: Mapping[str, Mapping[str, str]],
+    head: Outfit,
+    control: Outfit = Outfit(),  # frozen and empty: a plan without duets has none
     hidden: Sequence[str],
     seed_of: Callable[[str], int],
     run_id: str = "",
-    networks: Mapping[str, Network] | None = None,
-) -> AsyncIterator[Mapping[str, Wire]]:
+) -> AsyncIterator[Wires]:
     """Open every target of the plan; simulated ones get their server, in a process of its own.
 
-    ``providers``, ``secrets`` and ``headers`` (the target's extra ones, values resolved) are by
-    target key; ``hidden`` are further values that no text may show; ``seed_of`` gives the seed of a
-    target's simulator. ``networks`` are the ways to the targets, straight where there is none.
+    A target of the control that is reached in the same way as the head's of that key shares all
+    that is open with it: connections, rate limiter, simulated server. They then differ in what
+    they are asked, and in nothing else.
+
+    ``providers`` are by target key; ``head`` and ``control`` are for the targets of the plan's two
+    policies; ``hidden`` are further values that no text may show; ``seed_of`` gives the seed of a
+    target's simulator.
 
     Raises:
         WorldError: a simulated provider did not start.
         LensError: a target has no base URL, or its settings do not fit its protocol.
     """
-    redact = Redactor([*hidden, *(s for each in secrets.values() for s in hidden_values(each))])
-    used = {cell.target: cell.prices for cell in plan.cells}
+    secrets = [*head.secrets.values(), *control.secrets.values()]
+    redact = Redactor([*hidden, *(s for each in secrets for s in hidden_values(each))])
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(kept_fresh(secrets.values(), redact.learn))
-        wires: dict[str, Wire] = {}
-        for key, prices in used.items():
-            target = plan.policy.targets[key]
-            if target.simulate is not None:
-                port = await stack.enter_async_context(
-                    simulated_server(target.simulate, seed=seed_of(key))
+        await stack.enter_async_context(kept_fresh(secrets, redact.learn))
+        opening = _Opening(stack=stack, redact=redact, seed_of=seed_of, run_id=run_id)
+        heads: dict[str, Wire] = {}
+        for cell in plan.cells:
+            key = cell.target
+            if key not in heads:
+                target = plan.policy.targets[key]
+                heads[key] = await _opened(opening, target, providers[key], head, cell.prices)
+        controls: dict[str, Wire] = {}
+        for duet in (cell.duet for cell in plan.cells if cell.duet is not None):
+            key, policy = duet.control, plan.control or plan.policy
+            if key in controls:
+                continue
+            target, own = policy.targets[key], plan.policy.targets[key]
+            if key in heads and _same_way(target, own):
+                asked = replace(target, base_url=heads[key].target.base_url)
+                _check(asked, providers[key], heads[key].endpoint)
+                controls[key] = replace(
+                    heads[key], target=asked, prices=duet.prices, relaxed=Relaxed()
                 )
-                target = replace(target, base_url=_simulated_url(target, port))
-            endpoint = Endpoint(
-                base_url=base_url_of(target, providers[key]),
-                region=target.region,
-                headers=headers.get(key, {}),
-                flavor=target.flavor,
-                api_version=target.api_version,
-                project=target.project,
-                credentials=target.credentials or providers[key].credentials[0],
-            )
-            for message, hint in providers[key].unfit(target.params, endpoint).values():
-                raise LensError(f"target {key!r}: {message}", hint)
-            way = (networks or {}).get(key, Network())
-            if way.proxy is not None and way.proxy.password:
-                redact.learn([way.proxy.password])
-            session = await stack.enter_async_context(
-                open_session(endpoint.base_url, redact=redact, tls=way.tls, proxy=way.proxy)
-            )
-            wires[key] = Wire(
-                target=target,
-                provider=providers[key],
-                endpoint=endpoint,
-                session=session,
-                secret=secrets.get(key),
-                prices=prices,
-                limiter=Limiter(target.rate_limit),
-                run_id=run_id,
-            )
-        yield wires
+            else:
+                controls[key] = await _opened(opening, target, providers[key], control, duet.prices)
+        yield Wires(head=heads, control=controls)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opening:
+    """What every wire is opened with, and who closes it."""
+
+    stack: AsyncExitStack
+    redact: Redactor
+    seed_of: Callable[[str], int]
+    run_id: str
+
+
+async def _opened(
+    opening: _Opening, target: Target, provider: Provider, outfit: Outfit, prices: UnitPrices
+) -> Wire:
+    key = target.key
+    if target.simulate is not None:
+        port = await opening.stack.enter_async_context(
+            simulated_server(target.simulate, seed=opening.seed_of(key))
+        )
+        target = replace(target, base_url=_simulated_url(target, port))
+    endpoint = Endpoint(
+        base_url=base_url_of(target, provider),
+        region=target.region,
+        headers=outfit.headers.get(key, {}),
+        flavor=target.flavor,
+        api_version=target.api_version,
+        project=target.project,
+        credentials=target.credentials or provider.credentials[0],
+    )
+    _check(target, provider, endpoint)
+    way = outfit.networks.get(key, Network())
+    if way.proxy is not None and way.proxy.password:
+        opening.redact.learn([way.proxy.password])
+    session = await opening.stack.enter_async_context(
+        open_session(endpoint.base_url, redact=opening.redact, tls=way.tls, proxy=way.proxy)
+    )
+    return Wire(
+        target=target,
+        provider=provider,
+        endpoint=endpoint,
+        session=session,
+        secret=outfit.secrets.get(key),
+        prices=prices,
+        limiter=Limiter(target.rate_limit),
+        run_id=opening.run_id,
+    )
+
+
+def _check(target: Target, provider: Provider, endpoint: Endpoint) -> None:
+    for message, hint in provider.unfit(target.params, endpoint).values():
+        raise LensError(f"target {target.key!r}: {message}", hint)
+
+
+def _same_way(one: Target, other: Target) -> bool:
+    """Whether two targets differ at most in what they are asked, what that costs and may cost."""
+    alike = replace(
+        one,
+        title=other.title,
+        model=other.model,
+        params=other.params,
+        price=other.price,
+        timeouts=other.timeouts,
+        retries=other.retries,
+        budget=other.budget,
+        control=other.control,
+        place=other.place,
+    )
+    return alike == other
 
 
 def _simulated_url(target: Target, port: int) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import aiohttp
 import pytest
@@ -13,11 +14,14 @@ from lens_gate.policy import load
 from lens_gate.policy.plan import make_plan
 from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.exchange import Endpoint
+from lens_gate.records.plan import Duet, Look
 from lens_gate.records.run import RunHeader
+from lens_gate.runner.duet import to_the_end
 from lens_gate.runner.journal import open_journal, read_run
 from lens_gate.runner.limiter import Limiter
 from lens_gate.runner.measure import Onlookers, hopeless, measure
-from lens_gate.runner.wire import Wire
+from lens_gate.runner.relaxed import Relaxed
+from lens_gate.runner.wire import Wire, Wires
 from lens_gate.sim import serve
 from lens_gate.sim.behaviour import behaviour_from_mapping
 from lens_gate.transport import Redactor, Secret, open_session
@@ -100,14 +104,55 @@ async def server(behaviour, seed=0):
         await task
 
 
-async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None, side_by_side=False):
+def paired(plan, *, n, warmup=0, looks=None, control=None, policy=None, **given):
+    """The plan with every cell (that has no duet) made one of ``n`` pairs, by hand.
+
+    ``control``: the target that the control arms go to; ``policy``: the control's.
+    """
+
+    def duet(cell):
+        return Duet(
+            control=control or cell.target,
+            prices=cell.prices,
+            fingerprint=cell.fingerprint,
+            worst_usd=cell.worst_usd,
+            expected_usd=cell.expected_usd,
+            expected_s=cell.expected_s,
+            looks=tuple(Look(pairs=k, share=0.5) for k in (looks or [n])),
+            **given,
+        )
+
+    def samples(scenario):
+        return replace(scenario, samples=replace(scenario.samples, warmup=warmup))
+
+    def same_warmup(policy):
+        scenarios = {key: samples(scenario) for key, scenario in policy.scenarios.items()}
+        return replace(policy, scenarios=scenarios)
+
+    return replace(
+        plan,
+        policy=same_warmup(plan.policy),
+        control=same_warmup(policy or plan.policy),
+        budget=replace(plan.budget, max_requests=100_000, max_usd=Decimal(1000)),
+        cells=tuple(
+            replace(cell, n=n, min_n=min(4, n), warmup=warmup, duet=duet(cell))
+            for cell in plan.cells
+        ),
+    )
+
+
+async def run_plan(
+    plan, behaviours, path, *, on_progress=None, on_look=None, secret=None, side_by_side=False
+):
     """Measure a plan with an in-process server for each target; gives an ``Outcome``.
 
     A behaviour that is a text is the base URL of a server that the test itself runs.
     """
     interrupt = asyncio.Event()
     wires, stats, contexts = {}, {}, []
-    prices = {cell.target: cell.prices for cell in plan.cells}
+    duets = [cell.duet for cell in plan.cells if cell.duet]
+    prices = {duet.control: duet.prices for duet in duets}
+    prices |= {cell.target: cell.prices for cell in plan.cells}
     for key, price in prices.items():
         behaviour = behaviours.get(key, QUICK)
         base_url = behaviour
@@ -126,8 +171,18 @@ async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None, sid
             secret=secret,
             prices=price,
             limiter=Limiter(plan.policy.targets[key].rate_limit),
+            run_id="r",
         )
         contexts.append((None, None, session))
+    controls = {
+        duet.control: replace(
+            wires[duet.control],
+            target=plan.control.targets[duet.control],
+            prices=duet.prices,
+            relaxed=Relaxed(),
+        )
+        for duet in duets
+    }
     header = RunHeader(
         run_id="r",
         created="20261121T000000Z",
@@ -146,13 +201,17 @@ async def run_plan(plan, behaviours, path, *, on_progress=None, secret=None, sid
             on_progress(progress, interrupt)
 
     onlookers = Onlookers(
-        observe=observe, after_block=hopeless, interrupt=interrupt, why=lambda: "interrupted"
+        observe=observe,
+        after_block=hopeless,
+        after_look=on_look or to_the_end,
+        interrupt=interrupt,
+        why=lambda: "interrupted",
     )
     try:
         with open_journal(path, header) as journal:
             await measure(
                 plan,
-                wires=wires,
+                wires=Wires(head=wires, control=controls),
                 journal=journal,
                 onlookers=onlookers,
                 side_by_side=side_by_side,
@@ -187,6 +246,7 @@ class Bench:
 
     policy = staticmethod(make_policy)
     plan = staticmethod(no_history)
+    paired = staticmethod(paired)
     QUICK = QUICK
 
     def __init__(self, folder):

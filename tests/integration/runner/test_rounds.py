@@ -101,3 +101,8 @@ def test_a_full_disk_is_told_as_one(bench, monkeypatch) -> None:
     assert journal.write is not full
     with pytest.raises(WorldError, match="No space left"):
         bench.run(side_by_side(bench), side_by_side=True)
+
+
+def test_cold_requests_open_their_own_connections(bench) -> None:
+    outcome = bench.run(side_by_side(bench, scenarios__chat__connection="cold"), side_by_side=True)
+    assert not any(s.marks.reused for own in by_target(outcome).values() for s in own)

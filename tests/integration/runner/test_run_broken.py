@@ -16,7 +16,7 @@ from lens_gate.runner import sample as sample_module
 from lens_gate.runner import simulated
 from lens_gate.runner.flight import Flight
 from lens_gate.runner.journal import read_run
-from lens_gate.runner.wire import open_wires
+from lens_gate.runner.wire import Outfit, open_wires
 
 
 @pytest.fixture
@@ -297,8 +297,7 @@ def test_a_target_without_an_address_is_said_and_starts_nothing(bench):
         async with open_wires(
             plan,
             providers={"one": PROVIDERS["openai-compatible"]},
-            secrets={},
-            headers={},
+            head=Outfit(),
             hidden=(),
             seed_of=lambda _: 1,
         ):

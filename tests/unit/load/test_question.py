@@ -121,3 +121,20 @@ def test_words_are_plain_and_alike():
     assert words("a", 0) == ""
     assert words("a", 3) == words("a", 5)[:14]
     assert words("a", 9) != words("b", 9)
+
+
+@pytest.mark.parametrize("system", [None, "Be brief."])
+@pytest.mark.parametrize("cache", ["as_is", "warm"])
+def test_the_arms_of_a_duet_begin_in_their_own_ways_at_equal_length(system, cache):
+    scenario = replace(SCENARIO, system=system, tools=TOOLS, cache=cache)
+    head, control, planned = (
+        chat_request(scenario, TARGET, PROMPT, salt, salted=True)
+        for salt in ("run/head", "run/control", None)
+    )
+    assert head == chat_request(scenario, TARGET, PROMPT, "run/head", salted=True)
+    assert first(head).split()[:3] != first(control).split()[:3]
+    assert head.tools[0] != control.tools[0]
+    sizes = {(len(first(r)), len(r.tools[0].description)) for r in (head, control, planned)}
+    assert sizes == {(len(system or "Hello") + 5 * SALT_WORDS, len("does a") + 5 * SALT_WORDS)}
+    for request in (head, control):
+        assert first(request).endswith(f"\n{system or 'Hello'}")
