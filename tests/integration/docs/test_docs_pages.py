@@ -306,8 +306,7 @@ def test_every_status_is_explained():
 def test_every_verdict_and_outcome_is_explained():
     assert {words(row[0])[0] for row in rows("verdict.md", "| Verdict |")} == set(WORST_FIRST)
     outcomes = {words(row[0])[0] for row in rows("verdict.md", "| Outcome |")}
-    # Nothing gives `unchanged` yet; the schema of the report keeps its place.
-    assert outcomes == set(get_args(Outcome)) - {"unchanged"}
+    assert outcomes == set(get_args(Outcome))
 
 
 def test_every_exit_code_is_explained():

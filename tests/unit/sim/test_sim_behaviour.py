@@ -275,7 +275,8 @@ def test_schema_is_valid_and_names_the_same_keys():
         fault["properties"]["kind"]["const"]: set(fault["properties"]) - {"kind"}
         for fault in schema["$defs"]["fault"]["oneOf"]
     }
-    assert kinds == {kind: {"every", "rate", "at", "model", *keys} for kind, keys in FAULT_KINDS.items()}
+    when = {"every", "rate", "at", "model"}
+    assert kinds == {kind: {*when, *keys} for kind, keys in FAULT_KINDS.items()}
     assert set(kinds) == set(get_args(FaultKind))
 
 
