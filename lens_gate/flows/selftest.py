@@ -7,7 +7,7 @@ of other days first. Each server has a day of its own, drawn from the seed: besi
 rule that fails at +10 % compares the days, on none of which anything has changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -166,7 +166,12 @@ class _Stage:
         tries = 1
         while not self._act("unchanged", tries) and tries < self._tries():
             tries += 1
-        self._act("slowed", 1)
+        # A busy machine hides a slowdown, and that is no fault of the policy.
+        if not self._act("slowed", 1) and self._is_disturbed():
+            self._act("slowed", 2)
+
+    def _is_disturbed(self) -> bool:
+        return any(row.verdict.withheld for row in self._rows["slowed"].values())
 
     def _tries(self) -> int:
         """How often the first act may be played, so that a sound gate hardly fails all of them."""
@@ -290,16 +295,25 @@ def _unchanged(rows: Mapping[str, Row]) -> tuple[str, ...]:
 
 def _slowed(rows: Mapping[str, Row], slow: Slowdown) -> tuple[str, ...]:
     """Where the slowdown was not found though it had to be."""
-    found = {
-        f"{row.scenario}/{row.target}"
-        for row in rows.values()
-        if row.name == "fail" and row.metric in REACHED
-    }
-    return tuple(
-        f"{cell}: not found to be slower, though its model takes {slow.factor:.2g} times as long"
-        for cell in slow.must_fail
-        if cell not in found
+    return tuple(filter(None, (_missed(rows, cell, slow) for cell in slow.must_fail)))
+
+
+def _missed(rows: Mapping[str, Row], cell: str, slow: Slowdown) -> str:
+    own = list(_slow_rows(rows, cell))
+    if any(row.name == "fail" for row in own):
+        return ""
+    said = (f"{row.rule} {row.name.replace('_', ' ')}: {row.verdict.reason}" for row in own)
+    return (
+        f"{cell}: not found to be slower, though its model takes {slow.factor:.3g} times as long: "
+        + "; ".join(said)
     )
+
+
+def _slow_rows(rows: Mapping[str, Row], cell: str) -> Iterator[Row]:
+    """The rows of a cell that the slowdown reaches."""
+    for row in rows.values():
+        if f"{row.scenario}/{row.target}" == cell and row.metric in REACHED:
+            yield row
 
 
 def _day_of(plan: Plan) -> Plan:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lens_gate.metrics.catalogue import CATALOGUE
-from lens_gate.records.report import CellReport, Report, Row
+from lens_gate.records.report import CellReport, Report, Row, Statistics
 from lens_gate.render.escape import code, fenced, figure, html_code, one_line, prose
 from lens_gate.render.figures import (
     NOTHING,
@@ -13,12 +13,16 @@ from lens_gate.render.figures import (
     counted,
     metric_title,
     moments,
+    rates,
+    reason,
     sparkline,
     value,
     worst_first,
 )
-from lens_gate.render.grid import markdown_grid, rows_grid, sign, title
+from lens_gate.render.grid import WAIVER_SIGNS, markdown_grid, rows_grid, sign, title
+from lens_gate.render.looks import LOOK_HEADERS, control_facts, look_lines
 from lens_gate.render.offered import STEP_HEADERS, load_facts, step_lines
+from lens_gate.render.waivers import TITLES, accepting, waiver_lines
 from lens_gate.units import format_duration, format_share
 
 
@@ -38,7 +42,10 @@ def folded(report: Report, *, everything: bool) -> Iterable[Fold]:
         yield Fold(text=_fold("All checks", rows_grid(report.rows)), rank=2)
     for cell in report.cells:
         name = html_code(f"{cell.scenario}/{cell.target}")
-        yield Fold(text=_fold(f"{name}: requests, metrics, price", _cell(cell)), rank=3)
+        own = [r for r in report.rows if (r.scenario, r.target) == (cell.scenario, cell.target)]
+        yield Fold(text=_fold(f"{name}: requests, metrics, price", _cell(cell, own)), rank=3)
+    if report.waivers:
+        yield Fold(text=_fold("Waivers", _waivers(report)), rank=1)
     if report.changes:
         yield Fold(text=_fold("What the head changes in the policy", _changes(report)), rank=1)
     yield Fold(text=_fold("Reproduce, judge again, accept", _next(report)), rank=2)
@@ -50,30 +57,39 @@ def _fold(summary: str, body: str) -> str:
 
 def _reasons(report: Report) -> str:
     lines = [_reason(row) for row in worst_first(report.rows)]
-    rates = (
-        f"Failures by chance – unchanged builds: at most {format_share(1 - report.confidence)} for "
-        "each policy; a real change no larger than its margin: at most 5 % for each check. "
+    chance = (
+        f"Failures by chance – {prose(rates(report.confidence, report.null_rate))} "
         f"Gating checks that share the former: {report.family}."
     )
-    return "\n".join(lines) + "\n\n" + rates
+    return "\n".join(lines) + "\n\n" + chance
 
 
 def _reason(row: Row) -> str:
     place = code(f"{row.place.file}:{row.place.line}")
     excerpt = f": {code(row.policy_line)}" if row.policy_line.strip() else ""
     default = ", default margin" if row.margin_from == "default" else ""
+    why = reason(row)
     return (
         f"- {sign(row)} {code(f'{row.scenario}/{row.target}', 80)} {title(row)}: "
-        f"{prose(row.verdict.reason)} ({place}{excerpt}{default})"
+        f"{prose(why, 1200)} ({place}{excerpt}{default})"
     )
 
 
-def _cell(cell: CellReport) -> str:
+def _waivers(report: Report) -> str:
+    return "\n".join(
+        f"- {WAIVER_SIGNS[line.state]} {TITLES[line.state]} {prose(line.text)}"
+        for line in waiver_lines(report)
+    )
+
+
+def _cell(cell: CellReport, rows: Iterable[Row]) -> str:
+    planned = f"{cell.planned} {'pairs ' if cell.duet else ''}planned"
     facts = [
         f"{cell.ok} of {counted(cell.measured, 'measured request')} succeeded "
-        f"({cell.planned} planned{f', {cell.retried} retried' if cell.retried else ''})"
+        f"({planned}{f', {cell.retried} retried' if cell.retried else ''})"
         + (f"; ended early: {prose(cell.end)}" if cell.end else ""),
-        _history(cell),
+        *map(prose, control_facts(cell)),
+        *_history(cell),
         f"price: {prose(cell.price)}",
     ]
     if cell.title:
@@ -86,9 +102,19 @@ def _cell(cell: CellReport) -> str:
     if cell.clock:
         facts.append(_client(cell))
     facts += [prose(note) for note in cell.notes]
+    facts += [
+        f"changed by the head: {code(text, 200)}"
+        for text in (cell.duet.changed if cell.duet else ())
+    ]
     facts += [f"differs from the stored runs: {code(text, 200)}" for text in cell.changed]
     facts += [f"stored runs left out: {code(text, 200)}" for text in cell.not_comparable]
-    return "\n".join(f"- {fact}" for fact in facts) + _steps(cell) + _metrics(cell)
+    tables = _looks(cell, rows) + _steps(cell) + _metrics(cell)
+    return "\n".join(f"- {fact}" for fact in facts) + tables
+
+
+def _looks(cell: CellReport, rows: Iterable[Row]) -> str:
+    body = [[prose(text) for text in line] for line in look_lines(cell, rows)]
+    return "\n\n" + markdown_grid(LOOK_HEADERS, body, left=3) if body else ""
 
 
 def _client(cell: CellReport) -> str:
@@ -105,34 +131,49 @@ def _steps(cell: CellReport) -> str:
     return "\n\n" + markdown_grid(STEP_HEADERS, body, left=1) if body else ""
 
 
-def _history(cell: CellReport) -> str:
-    if not cell.baselines:
-        return "no stored run to compare with"
-    span = f", {prose(moments(cell.baseline_span))} UTC" if cell.baseline_span else ""
-    return f"compared with {counted(cell.baselines, 'stored run')}{span}"
+def _history(cell: CellReport) -> Iterable[str]:
+    """In a duet stored runs only tell of the service's drift."""
+    if cell.baselines:
+        span = f", {prose(moments(cell.baseline_span))} UTC" if cell.baseline_span else ""
+        what = "compared with" if cell.duet is None else "beside the control there are"
+        yield f"{what} {counted(cell.baselines, 'stored run')}{span}"
+    elif cell.duet is None:
+        yield "no stored run to compare with"
 
 
 def _metrics(cell: CellReport) -> str:
-    """Metrics that this service has none of, as reasoning tokens or cached input, are left out."""
+    """Metrics that this service has none of, as reasoning tokens or cached input, are left out.
+
+    In a duet the control's line stands above the head's.
+    """
     body = []
     for name, found in cell.metrics.items():
-        if found.max == 0 or name not in CATALOGUE:
+        if found.max == 0 or name not in CATALOGUE or _repeats(cell, name):
             continue
         history = cell.history.get(name, ())
-        late = f" ({found.censored} timed out)" if found.censored else ""
-        points = (found.typ, found.mean, found.p50, found.p90, found.p95, found.max)
-        body.append(
-            [
-                metric_title(name),
-                *(figure(value(point, CATALOGUE[name].unit)) for point in points),
-                f"{found.n}{late}",
-                sparkline([*history, centre(found, name)]) if history else NOTHING,
-            ]
-        )
+        runs = sparkline([*history, centre(found, name)]) if history else NOTHING
+        control = cell.duet.metrics.get(name) if cell.duet else None
+        if control is not None:
+            body.append([f"{metric_title(name)}, control", *_points(name, control), NOTHING])
+        head = metric_title(name) if control is None else f"{metric_title(name)}, head"
+        body.append([head, *_points(name, found), runs])
     if not body:
         return ""
     headers = ("Metric", "typ", "mean", "p50", "p90", "p95", "max", "n", "Runs, then head")
     return "\n\n" + markdown_grid(headers, body, left=1)
+
+
+def _repeats(cell: CellReport, name: str) -> bool:
+    """Where nothing is hidden before the visible output, its first output is the first of all."""
+    sides = [cell.metrics, *([cell.duet.metrics] if cell.duet else [])]
+    return name == "ttfr" and all(side.get("ttfr") == side.get("ttft") for side in sides)
+
+
+def _points(name: str, found: Statistics) -> Iterable[str]:
+    late = f" ({found.censored} timed out)" if found.censored else ""
+    points = (found.typ, found.mean, found.p50, found.p90, found.p95, found.max)
+    yield from (figure(value(point, CATALOGUE[name].unit)) for point in points)
+    yield f"{found.n}{late}"
 
 
 def _changes(report: Report) -> str:
@@ -156,6 +197,10 @@ _ACCEPT = (
     "To accept a change for good, raise the rule's limit in the policy, in a change that is "
     "reviewed and merged first: limits are read at the target branch."
 )
+_WAIVE = (
+    "To let a failure through for a while, merge a waiver into the target branch and run this job "
+    "again; the ceiling is the worst end of what was measured here:"
+)
 
 
 def _next(report: Report) -> str:
@@ -166,4 +211,6 @@ def _next(report: Report) -> str:
             "Judge this very run again, under this policy or a changed one:",
             fenced(f"lens-gate judge --run run.jsonl --policy {policy}", "sh"),
         ]
+    if commands := [fenced(command, "sh") for command in accepting(report)]:
+        parts += [_WAIVE, *commands]
     return "\n\n".join([*parts, _ACCEPT])

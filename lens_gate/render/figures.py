@@ -1,12 +1,12 @@
 """Numbers of a report as people read them, the same in every medium."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.records.check import WORST_FIRST
 from lens_gate.records.report import Row, Statistics, Unit
-from lens_gate.units import format_amount, format_share
+from lens_gate.units import format_amount, format_share, format_usd
 
 NOTHING = "–"
 _BARS = "▁▂▃▄▅▆▇█"
@@ -63,12 +63,17 @@ def change(row: Row) -> str:
     verdict = row.verdict
     if row.kind != "relative" or verdict.estimate is None:
         return NOTHING
-    low, high = (NOTHING if end is None else _percent(end) for end in (verdict.low, verdict.high))
-    unit = "points" if _is_rate(row) else "%"
-    return f"{_percent(verdict.estimate)} {unit} [{low}, {high}]"
+    unit = "points" if is_rate(row) else "%"
+    return interval(verdict.estimate, verdict.low, verdict.high, unit)
 
 
-def _is_rate(row: Row) -> bool:
+def interval(estimate: float, low: float | None, high: float | None, unit: str = "%") -> str:
+    """``+42 % [+31, +55]``: a change as a fraction with the ends of its interval."""
+    ends = ", ".join(NOTHING if end is None else _percent(end) for end in (low, high))
+    return f"{_percent(estimate)} {unit} [{ends}]"
+
+
+def is_rate(row: Row) -> bool:
     """Whether this is a share of all requests: its changes are differences, not ratios."""
     return row.unit == "share" and not row.statistic
 
@@ -84,18 +89,34 @@ def tolerance(row: Row) -> str:
     """What the rule allows: a margin, ``≤ 1.5 s``, ``≥ 95 %``."""
     margin, limit = row.verdict.margin, row.verdict.limit
     if margin is not None:
-        lower = row.better == "lower"
-        if _is_rate(row):
-            return f"{'+' if lower else '-'}{format_share(margin)[:-2]} points"
-        # Where more is better the margin is tested on 1/x: 20 % is a fall by a sixth.
-        return format_share(margin if lower else 1 / (1 + margin) - 1, signed=True)
+        return worse_by(row, margin)
     if limit is not None:
         return f"{'≤' if row.better == 'lower' else '≥'} {value(limit, row.unit)}"
     return NOTHING
 
 
+def by_default(row: Row) -> bool:
+    """Whether the margin is the house's, for want of one in the policy."""
+    return row.margin_from == "default" and row.verdict.margin is not None
+
+
+def worse_by(row: Row, worsening: float) -> str:
+    """A worsening of the row's metric as a change: ``+20 %``, ``-16.7 %``, ``+2 points``."""
+    lower = row.better == "lower"
+    if is_rate(row):
+        return f"{'+' if lower else '-'}{format_share(worsening)[:-2]} points"
+    # Where more is better the margin is tested on 1/x: 20 % is a fall by a sixth.
+    return format_share(worsening if lower else 1 / (1 + worsening) - 1, signed=True)
+
+
+def base_title(rows: Iterable[Row]) -> str:
+    """What stands opposite the head: ``control`` where that is all that does, else ``base``."""
+    modes = {row.mode for row in rows if row.kind == "relative"}
+    return "control" if modes == {"duet"} else "base"
+
+
 def base_value(row: Row) -> str:
-    """The base's statistic; nothing for an absolute limit."""
+    """The statistic of the control or of the stored runs; nothing for an absolute limit."""
     return value(row.verdict.base_value if row.kind == "relative" else None, row.unit)
 
 
@@ -117,8 +138,10 @@ def head_with_bounds(row: Row) -> str:
 
 
 def sample_size(row: Row) -> str:
-    """``60`` requests, or ``20 · 8 runs`` where stored runs stand against them."""
+    """``60`` requests, ``36 pairs``, or ``20 · 8 runs`` where stored runs stand against them."""
     verdict = row.verdict
+    if row.kind == "relative" and row.mode == "duet":
+        return counted(verdict.n, "pair")
     if row.kind == "relative" and verdict.base_n:
         return f"{verdict.n} · {counted(verdict.base_n, 'run')}"
     return str(verdict.n)
@@ -153,10 +176,70 @@ def moments(text: str) -> str:
 
 
 def worst_first(rows: Sequence[Row]) -> list[Row]:
-    """Failing and undecided rows before passing ones; of equal verdicts those that gate first."""
-    return sorted(rows, key=lambda row: (WORST_FIRST.index(row.name), not row.gating))
+    """Failing and undecided rows before passing ones; of equal verdicts those that gate first.
+
+    A failure that a waiver lets through comes after all that asks for something to be done.
+    """
+    return sorted(rows, key=lambda row: (_rank(row), not row.gating))
+
+
+def _rank(row: Row) -> float:
+    return WORST_FIRST.index("inconclusive") + 0.5 if row.waived else WORST_FIRST.index(row.name)
 
 
 def verdict_words(row: Row) -> str:
-    """``fail``, ``no data``, ``pass (warn)`` where the rule only warns."""
-    return row.name.replace("_", " ") + ("" if row.gating else " (warn)")
+    """``fail``, ``no data``, ``pass (warn)`` where the rule only warns, ``fail (waived)``."""
+    return row.name.replace("_", " ") + _standing(row)
+
+
+def _standing(row: Row) -> str:
+    if row.waived:
+        return " (waived)"
+    if row.demoted:
+        return " (demoted)"
+    return "" if row.gating else " (warn)"
+
+
+def settling(row: Row) -> str:
+    """``about 420 requests, $0.62, would settle it``; empty where no number is known to."""
+    if row.needs_requests is None:
+        return ""
+    money = f", {format_usd(row.needs_usd)}," if row.needs_usd is not None else ""
+    return f"about {counted(row.needs_requests, 'request')} in all{money} would settle it"
+
+
+def open_question(row: Row) -> str:
+    """Of an undecided check: what could have been shown, and what would settle it.
+
+    Where that is not known, or something disturbed the measuring, the reason says all there is.
+    """
+    verdict = row.verdict
+    if verdict.withheld or verdict.detectable is None:
+        parts = [verdict.reason, settling(row)]
+    else:
+        worst = worse_by(row, verdict.detectable)
+        parts = [f"the smallest change that could have been shown is {worst}", settling(row)]
+    return "; ".join(filter(None, parts))
+
+
+def reason(row: Row) -> str:
+    """Why it has its verdict, what would settle it, and why it does not count, in one sentence.
+
+    The deciding inequality comes first, then what follows from it.
+    """
+    parts = (
+        row.verdict.reason,
+        settling(row) if row.name == "inconclusive" else "",
+        row.waived,
+        f"only warns: {row.demoted}" if row.demoted else "",
+    )
+    return "; ".join(filter(None, parts))
+
+
+def rates(confidence: float, null_rate: str) -> str:
+    """How often it errs: by design, and as measured on this policy where that was done."""
+    measured = f" Measured: {null_rate}." if null_rate else ""
+    return (
+        f"unchanged builds: at most {format_share(1 - confidence)} for each policy; "
+        "a real change no larger than its margin: at most 5 % for each check." + measured
+    )

@@ -7,7 +7,9 @@ from tabulate import tabulate
 from lens_gate.records.report import Row
 from lens_gate.render.escape import cell, code, figure, prose
 from lens_gate.render.figures import (
+    base_title,
     base_value,
+    by_default,
     change,
     head_with_bounds,
     metric_title,
@@ -24,10 +26,14 @@ _SIGNS = {
     "pass": "✅",
     "improved": "🎉",
 }
+WAIVER_SIGNS = {"expired": "🔴", "pending": "⏳", "in_force": "🟡"}
+"""A waiver's state as a picture; Markdown has no red words."""
 
 
 def sign(row: Row) -> str:
-    """The verdict as a picture; what only warns is no red cross."""
+    """The verdict as a picture; what only warns, or is let through, is no red cross."""
+    if row.waived:
+        return WAIVER_SIGNS["in_force"]
     return "⚠️" if row.name in ("fail", "no_data") and not row.gating else _SIGNS[row.name]
 
 
@@ -45,12 +51,22 @@ def rows_grid(rows: Sequence[Row]) -> str:
             f"{sign(row)} {verdict_words(row)}",
             title(row),
             code(f"{row.scenario}/{row.target}", 80),
-            *map(figure, (base_value(row), head_with_bounds(row), change(row), tolerance(row))),
+            *map(figure, (base_value(row), head_with_bounds(row), change(row))),
+            figure(tolerance(row)) + (" (default)" if by_default(row) else ""),
             sample_size(row),
         ]
         for row in rows
     ]
-    headers = ("Verdict", "Metric", "Case", "Base", "Head", "Change [90 %]", "Allowed", "n")
+    headers = (
+        "Verdict",
+        "Metric",
+        "Case",
+        base_title(rows).capitalize(),
+        "Head",
+        "Change [90 %]",
+        "Allowed",
+        "n",
+    )
     return markdown_grid(headers, body, left=3)
 
 

@@ -1,83 +1,146 @@
 """A plan as plain text: what would be sent, what it may cost, and what each rule is held to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from lens_gate.load.wording import ending_words, load_words
-from lens_gate.metrics.catalogue import CATALOGUE, TargetKind, default_drift
+from lens_gate.metrics.catalogue import (
+    CATALOGUE,
+    TargetKind,
+    check_kind,
+    default_drift,
+    default_margin,
+)
 from lens_gate.records.plan import CellPlan, Plan
 from lens_gate.records.policy import Rule
+from lens_gate.records.sight import Sight
 from lens_gate.render.escape import one_line
 from lens_gate.render.figures import metric_title, value
 from lens_gate.render.grid import plain_grid
+from lens_gate.render.power import sights_text
 from lens_gate.units import format_duration, format_share, format_usd
+
+_MOST_IDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What a plan comes to: requests of all arms and dollars, expected and at worst; seconds."""
+
+    requests: int
+    expected: Decimal
+    worst: Decimal
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, what it comes to, and what its relative rules can see."""
+
+    plan: Plan
+    costs: Costs
+    sights: Sequence[Sight] = ()
 
 
 def plan_text(
-    plan: Plan,
+    planned: Planned,
     *,
-    worst: Decimal,
-    expected: Decimal,
-    duration_s: float,
+    why: str,
     stored: Mapping[str, int],
     kinds: Mapping[str, TargetKind],
     apart: Mapping[str, Sequence[str]],
+    pulled: Planned | None = None,
 ) -> str:
-    """The plan for a person.
+    """The plan for a person, and that of a pull request where it is another one.
 
-    ``stored`` is the number of comparable stored runs by cell, ``kinds`` the kind of each target,
-    ``apart`` what sets a cell's other stored runs apart, in words.
+    ``why`` says how a run at this place compares, ``stored`` is the number of comparable stored
+    runs by cell, ``kinds`` the kind of each target, ``apart`` what sets a cell's other stored runs
+    apart, in words.
     """
-    requests = sum(cell.n + cell.warmup for cell in plan.cells)
-    budget = plan.budget
+    plan = planned.plan
     lines = [
         f"{one_line(plan.policy.name)} ({one_line(plan.policy.file)})",
         "",
+        f"here: {one_line(why, 300)}",
         _cells(plan.cells, stored),
         "",
         *_by_text("load", "cell", _loads(plan)),
         *_by_text("times known from", "cell", _times(plan.cells)),
         *_by_text("price", "target", _prices(plan.cells)),
+        *_left_out(plan.cells),
         "",
         _rules(plan, kinds),
+        *_seen(planned.sights),
         *_unstored(plan, stored, apart),
         "",
-        f"requests   {requests} of at most {budget.max_requests}, warm-up included",
-        (
-            f"cost       {format_usd(expected)} expected, {format_usd(worst)} at worst, "
-            f"cap {format_usd(budget.max_usd or Decimal(0))}"
-        ),
-        (
-            f"time       {format_duration(duration_s)} expected, "
-            f"cap {format_duration(budget.max_duration_s or 0.0)}"
-        ),
-        (
-            f"errors     unchanged builds: at most {format_share(1 - plan.policy.confidence)} "
-            "for each policy; a real change no larger than its margin: at most 5 % for each check"
-        ),
-        *(f"warning    {one_line(text, 300)}" for text in plan.warnings),
-        "",
-        "nothing was sent",
+        *_sums(planned),
     ]
-    return "\n".join(lines)
+    if pulled is not None:
+        lines += [
+            "",
+            "in a pull request that changes what is sent: both arms, pair by pair",
+            _cells(pulled.plan.cells, stored),
+            *_seen(pulled.sights),
+            "",
+            *_sums(pulled),
+        ]
+    both = (planned.plan.warnings, pulled.plan.warnings if pulled else ())
+    warnings = dict.fromkeys(text for some in both for text in some)
+    return "\n".join(
+        [
+            *lines,
+            "",
+            _error_rates(plan),
+            *(f"warning    {one_line(text, 300)}" for text in warnings),
+            "",
+            "nothing was sent",
+        ]
+    )
+
+
+def _sums(planned: Planned) -> Iterable[str]:
+    costs, budget = planned.costs, planned.plan.budget
+    early = ", fewer where a duet is decided early" if planned.plan.control else ""
+    yield (f"requests   {costs.requests} of at most {budget.max_requests}, warm-up included{early}")
+    yield (
+        f"cost       {format_usd(costs.expected)} expected, {format_usd(costs.worst)} at worst, "
+        f"cap {format_usd(budget.max_usd or Decimal(0))}"
+    )
+    yield (
+        f"time       {format_duration(costs.duration_s)} expected, "
+        f"cap {format_duration(budget.max_duration_s or 0.0)}"
+    )
+
+
+def _error_rates(plan: Plan) -> str:
+    return (
+        f"errors     unchanged builds: at most {format_share(1 - plan.policy.confidence)} "
+        "for each policy; a real change no larger than its margin: at most 5 % for each check"
+    )
+
+
+def _seen(sights: Sequence[Sight]) -> Iterable[str]:
+    if sights:
+        yield ""
+        yield sights_text(sights)
 
 
 def _cells(cells: Sequence[CellPlan], stored: Mapping[str, int]) -> str:
     body = [
         [
             one_line(cell.cell),
-            f"{cell.n} + {cell.warmup}",
+            _size(cell),
             one_line(cell.limited_by) or "samples.max",
             cell.concurrency,
-            f"{format_usd(cell.expected_usd)} / {format_usd(cell.worst_usd)}",
-            format_duration(cell.expected_s),
+            *_each(cell),
             stored.get(cell.cell, 0),
         ]
         for cell in cells
     ]
     headers = (
         "cell",
-        "requests + warm-up",
+        "N + warm-up",
         "set by",
         "at once",
         "each: expected / worst",
@@ -85,6 +148,27 @@ def _cells(cells: Sequence[CellPlan], stored: Mapping[str, int]) -> str:
         "stored runs",
     )
     return plain_grid(headers, body)
+
+
+def _size(cell: CellPlan) -> str:
+    """``40 + 2 requests``, ``60 + 9 pairs``, ``8 x 100 + 9 pairs in blocks of 20 s``."""
+    duet = cell.duet
+    if duet is None:
+        return f"{cell.n} + {cell.warmup} requests"
+    confirm = f" + {duet.confirm} to confirm" if duet.confirm else ""
+    if not duet.block_requests:
+        return f"{cell.n} + {cell.warmup}{confirm} pairs"
+    blocks = f"in blocks of {format_duration(duet.block_s)}"
+    return f"{cell.n} x {duet.block_requests} + {cell.warmup}{confirm} pairs {blocks}"
+
+
+def _each(cell: CellPlan) -> tuple[str, str]:
+    """What a request costs and how long it takes, in a duet one of each arm after the other."""
+    arms = (cell,) if cell.duet is None else (cell, cell.duet)
+    expected = sum((arm.expected_usd for arm in arms), Decimal(0))
+    worst = sum((arm.worst_usd for arm in arms), Decimal(0))
+    seconds = sum(arm.expected_s for arm in arms)
+    return f"{format_usd(expected)} / {format_usd(worst)}", format_duration(seconds)
 
 
 def _times(cells: Sequence[CellPlan]) -> Mapping[str, str]:
@@ -107,7 +191,27 @@ def _loads(plan: Plan) -> Mapping[str, str]:
 
 
 def _prices(cells: Sequence[CellPlan]) -> Mapping[str, str]:
-    return {cell.target: cell.prices.source for cell in cells}
+    found = {}
+    for cell in cells:
+        found[cell.target] = cell.prices.source
+        if cell.duet is not None:
+            found[f"control of {cell.target}"] = cell.duet.prices.source
+    return found
+
+
+def _left_out(cells: Sequence[CellPlan]) -> Iterable[str]:
+    """Prompts that only one arm has, and that are not sent."""
+    for cell in cells:
+        sides = (
+            {"head": cell.duet.only_head, "control": cell.duet.only_control} if cell.duet else {}
+        )
+        for side, ids in sides.items():
+            if ids:
+                some = ", ".join(ids[:_MOST_IDS]) + (", ..." if len(ids) > _MOST_IDS else "")
+                yield (
+                    f"left out of {one_line(cell.cell)}: {len(ids)} prompts that only the {side} "
+                    f"has ({one_line(some)})"
+                )
 
 
 def _by_text(title: str, kind: str, texts: Mapping[str, str]) -> Iterable[str]:
@@ -120,12 +224,20 @@ def _by_text(title: str, kind: str, texts: Mapping[str, str]) -> Iterable[str]:
         yield f"{title}{whose}: {text}"
 
 
+def _has_control(plan: Plan, target: str) -> bool:
+    """Whether a pull request, or any run, holds this target against a control."""
+    if plan.policy.baseline.compare in ("auto", "interleaved"):
+        return True
+    return plan.policy.targets[target].control is not None
+
+
 def _rules(plan: Plan, kinds: Mapping[str, TargetKind]) -> str:
+    history = plan.policy.baseline.compare != "none"
     body = [
         [
             metric_title(rule.metric, rule.statistic),
             one_line(f"{scenario.key}/{target}"),
-            _limits(rule, kinds[target]),
+            _limits(rule, kinds[target], control=_has_control(plan, target), history=history),
             "gate" if rule.severity == "fail" else "warn only",
             one_line(f"{rule.place.file}:{rule.place.line}"),
         ]
@@ -136,23 +248,36 @@ def _rules(plan: Plan, kinds: Mapping[str, TargetKind]) -> str:
     return plain_grid(("rule", "cell", "allowed", "severity", "where"), body)
 
 
-def _limits(rule: Rule, kind: TargetKind) -> str:
+def _limits(rule: Rule, kind: TargetKind, *, control: bool, history: bool) -> str:
     unit = CATALOGUE[rule.metric].unit
     parts = []
     if rule.max is not None:
         parts.append(f"at most {value(rule.max, unit)}")
     if rule.min is not None:
         parts.append(f"at least {value(rule.min, unit)}")
-    if rule.relative:
-        margin, mark = rule.max_drift, ""
-        if margin is None:
-            margin, mark = default_drift(rule.metric, rule.statistic, kind), " (default)"
-        # A rule without a margin of its own or of the house is refused with the policy.
-        share = format_share(margin or 0.0)
-        # Rates are compared by their difference.
-        size = share if rule.statistic else f"{share[:-2]} points"
-        parts.append(f"at most {size} worse than its history{mark}")
-    return ", ".join(parts)
+    if rule.relative and control:
+        parts.append(_tolerated(rule, rule.max_regression, default_margin, kind, "control"))
+    if rule.relative and history:
+        parts.append(_tolerated(rule, rule.max_drift, default_drift, kind, "history"))
+    return ", ".join(filter(None, parts))
+
+
+def _tolerated(
+    rule: Rule,
+    margin: float | None,
+    default: Callable[[str, str, TargetKind], float | None],
+    kind: TargetKind,
+    base: str,
+) -> str:
+    """How much worse than its base a rule lets a metric be; nothing where it has no such limit."""
+    mark = "" if margin is not None else f" (default for {kind})"
+    allowed = default(rule.metric, rule.statistic, kind) if margin is None else margin
+    if allowed is None:
+        return ""
+    share = format_share(allowed)
+    # Shares of all requests are compared by their difference.
+    points = check_kind(rule.metric, rule.statistic) == "error_rate"
+    return f"at most {f'{share[:-2]} points' if points else share} worse than its {base}{mark}"
 
 
 def _unstored(

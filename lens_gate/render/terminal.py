@@ -1,7 +1,8 @@
 """The terminal's view of a report: the same words as the summary, in the width that there is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
+from typing import Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -12,17 +13,23 @@ from lens_gate.render.escape import one_line
 from lens_gate.render.figures import (
     NOTHING,
     OUTCOMES,
+    base_title,
     base_value,
+    by_default,
     change,
     counted,
     head_value,
     metric_title,
+    rates,
+    reason,
     sample_size,
     tolerance,
     verdict_words,
     worst_first,
 )
+from lens_gate.render.looks import drifts, movements, pooled, stopping
 from lens_gate.render.offered import STEP_HEADERS, load_facts, step_lines
+from lens_gate.render.waivers import TITLES, waiver_lines
 from lens_gate.units import format_duration, format_usd
 
 _STYLES = {
@@ -43,9 +50,12 @@ _OUTCOME_STYLES = {
     "inconclusive": "bold yellow",
     "not_measured": "bold cyan",
 }
-# Left out where the terminal is too narrow for all columns: nothing, a little, more.
+# Left out where the terminal is too narrow for all columns: nothing, a little, more. The case goes
+# first where there is only one: a line above the table names it then.
 _LEFT_OUT = ((), ("n",), ("n", "base"), ("n", "base", "allowed"))
 _FIGURES = ("base", "head", "change [90 %]", "allowed", "n")
+_WAIVER_STYLES = {"expired": "bold red", "pending": "cyan"}
+_DEFAULT = "* the default margin"
 _ENDLESS = 1000
 
 
@@ -67,7 +77,8 @@ def terminal(report: Report, *, width: int, colour: bool) -> str:
         console.print(text)
     if report.rows:
         _print_rows(worst_first(report.rows), console)
-    for text in (*_reasons(report.rows), *_failures(report.cells), *_rest(report)):
+    reasons = (*_reasons(report.rows), *_waivers(report), *_failures(report.cells))
+    for text in (*reasons, *_pairs(report), *_rest(report)):
         console.print(text)
     for cell in report.cells:
         _print_load(cell, console)
@@ -76,10 +87,32 @@ def terminal(report: Report, *, width: int, colour: bool) -> str:
 
 
 def _verdict(report: Report) -> Iterable[Text]:
+    mode, why = one_line(report.refs.mode, 60), one_line(report.refs.why, 600)
+    yield Text(f"{mode}: {why}" if why else mode, style="dim")
     name = f"{one_line(report.policy, 80)} {OUTCOMES[report.outcome]}."
     style = _OUTCOME_STYLES[report.outcome]
     yield Text.assemble((name, style), f" {one_line(report.headline, 600)}")
     yield Text.assemble(("Next: ", "bold"), one_line(report.next_step, 600))
+
+
+def _waivers(report: Report) -> Iterable[Text]:
+    """Those that let nothing through; of the others the reasons above tell."""
+    for line in waiver_lines(report):
+        if line.state != "in_force":
+            title = (f"{TITLES[line.state]}: ", _WAIVER_STYLES[line.state])
+            yield Text.assemble(title, one_line(line.text, 600))
+
+
+def _pairs(report: Report) -> Iterable[Text]:
+    """Which metrics moved, how the pairs went, and how the service itself moved meanwhile."""
+    for text in movements(report):
+        yield Text.assemble(("moved: ", "bold"), one_line(text, 600))
+    for text in pooled(report):
+        yield Text.assemble(("targets together: ", "bold"), one_line(text, 600))
+    if looks := list(stopping(report.cells)):
+        yield Text.assemble(("looks: ", "bold"), one_line("; ".join(looks), 1200))
+    for text in drifts(report):
+        yield Text.assemble(("drift of the service: ", "cyan"), one_line(text, 600))
 
 
 def _rest(report: Report) -> Iterable[Text]:
@@ -90,33 +123,60 @@ def _rest(report: Report) -> Iterable[Text]:
         f"spent {format_usd(spend.spent_usd)} of {format_usd(spend.cap_usd)} "
         f"(reserved at most {format_usd(spend.peak_usd)}), {spend.requests} of "
         f"{counted(spend.max_requests, 'request')}, {format_duration(report.elapsed_s)}; "
-        f"mode {one_line(report.refs.mode)}, seed {report.seed}"
+        f"seed {report.seed}"
     )
+    if report.rows:
+        yield Text(f"by chance: {one_line(rates(report.confidence, report.null_rate), 600)}")
 
 
 def _print_rows(rows: Sequence[Row], console: Console) -> None:
     """The widest table that fits, or where none does two lines for each row."""
-    for left_out in _LEFT_OUT:
-        table = _table(rows, left_out)
-        if (
-            console.measure(table, options=console.options.update(width=_ENDLESS)).maximum
-            <= console.width
-        ):
-            console.print(table)
-            return
-    for row in rows:
-        cells = _cells(row)
+    lines, base = [_cells(row) for row in rows], base_title(rows)
+    bare = [name for name in _FIGURES if all(line[name].plain == NOTHING for line in lines)]
+    candidates = ([*bare, *some] for some in _candidates(rows))
+    left_out = next((some for some in candidates if _fits(lines, some, console)), None)
+    if left_out is None:
+        _print_in_two_lines(lines, base, console)
+    else:
+        if "case" in left_out:
+            console.print(lines[0]["case"])
+        console.print(_table(lines, left_out, base))
+    if "allowed" not in (left_out or ()) and any(map(by_default, rows)):
+        console.print(Text(_DEFAULT, style="dim"))
+
+
+def _fits(lines: Sequence[Mapping[str, Text]], left_out: Sequence[str], console: Console) -> bool:
+    endless = console.options.update(width=_ENDLESS)
+    return console.measure(_table(lines, left_out), options=endless).maximum <= console.width
+
+
+def _print_in_two_lines(lines: Iterable[Mapping[str, Text]], base: str, console: Console) -> None:
+    for cells in lines:
         console.print(Text.assemble(cells["verdict"], "  ", cells["case"], " ", cells["metric"]))
-        figures = (f"{name} {cells[name]}" for name in _FIGURES if cells[name].plain != NOTHING)
+        figures = (
+            f"{base if name == 'base' else name} {cells[name]}"
+            for name in _FIGURES
+            if cells[name].plain != NOTHING
+        )
         console.print(Text(f"  {', '.join(figures)}"))
 
 
-def _table(rows: Sequence[Row], left_out: Sequence[str]) -> Table:
+def _candidates(rows: Sequence[Row]) -> Iterable[Sequence[str]]:
+    """Which columns to leave out, the widest table first."""
+    yield ()
+    alone = len({(row.scenario, row.target) for row in rows}) == 1
+    for left_out in _LEFT_OUT:
+        yield ("case", *left_out) if alone else left_out
+
+
+def _table(
+    lines: Sequence[Mapping[str, Text]], left_out: Sequence[str], base: str = "control"
+) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    lines = [_cells(row) for row in rows]
     shown = [name for name in lines[0] if name not in left_out]
     for name in shown:
-        table.add_column(name, justify="right" if name in _FIGURES else "left", no_wrap=True)
+        justify: Literal["left", "right"] = "right" if name in _FIGURES else "left"
+        table.add_column(base if name == "base" else name, justify=justify, no_wrap=True)
     for line in lines:
         table.add_row(*(line[name] for name in shown))
     return table
@@ -124,13 +184,13 @@ def _table(rows: Sequence[Row], left_out: Sequence[str]) -> Table:
 
 def _cells(row: Row) -> dict[str, Text]:
     return {
-        "verdict": Text(verdict_words(row), style=_STYLES[row.name]),
+        "verdict": Text(verdict_words(row), style="yellow" if row.waived else _STYLES[row.name]),
         "case": Text(one_line(f"{row.scenario}/{row.target}", 80)),
         "metric": Text(_metric(row)),
         "base": Text(base_value(row)),
         "head": Text(head_value(row)),
         "change [90 %]": Text(change(row)),
-        "allowed": Text(tolerance(row)),
+        "allowed": Text(tolerance(row) + ("*" if by_default(row) else "")),
         "n": Text(sample_size(row)),
     }
 
@@ -162,7 +222,8 @@ def _reasons(rows: Sequence[Row]) -> Iterable[Text]:
     for row in worst_first(rows):
         if row.name in ("fail", "no_data", "inconclusive"):
             case = one_line(f"{row.scenario}/{row.target}", 80)
-            key = (verdict_words(row), _STYLES[row.name], case, one_line(row.verdict.reason, 600))
+            style = "yellow" if row.waived else _STYLES[row.name]
+            key = (verdict_words(row), style, case, one_line(reason(row), 1200))
             groups.setdefault(key, []).append(row)
     for (words, style, case, why), same in groups.items():
         metrics = ", ".join(_metric(row) for row in same)

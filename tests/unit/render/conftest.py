@@ -8,10 +8,21 @@ import pytest
 from lens_gate.judge.wording import apportion, headline, movements, next_step
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.check import Verdict
+from lens_gate.records.difference import Difference
+from lens_gate.records.look import LookReport
 from lens_gate.records.plan import Fingerprint
 from lens_gate.records.policy import Change, Place
-from lens_gate.records.report import CellReport, Refs, Report, Row, Statistics
+from lens_gate.records.report import (
+    CellReport,
+    DuetReport,
+    PooledRow,
+    Refs,
+    Report,
+    Row,
+    Statistics,
+)
 from lens_gate.records.run import Spend
+from lens_gate.records.waiver import Waiver, WaiverReport
 from lens_gate.units import format_amount
 
 UNITS = {"cost_usd": "usd", "error_rate": "share", "goodput": "share", "output_tps": "tokens/s"}
@@ -74,7 +85,35 @@ class Build:
             reason=f"{reasons.get(name, 'neither shown')}: {change:+.0%} against 8 runs "
             f"(p = 0.0003 <= 0.05)",
         )
+        given = {"mode": "history", **given}
         return self.row(metric, statistic, verdict=verdict, **given)
+
+    def pairs(
+        self, metric, statistic, name, control, change, *, half=0.1, margin=0.2, n=36, **given
+    ) -> Row:
+        """A row of a duet."""
+        low, high = (1 + change) * (1 - half) - 1, (1 + change) * (1 + half) - 1
+        reasons = {
+            "pass": "not worse than the control by as much as the margin",
+            "fail": "worse than the control",
+            "improved": "better than the control",
+        }
+        verdict = self.verdict(
+            name,
+            estimate=change,
+            low=low,
+            high=high,
+            n=n,
+            base_n=n,
+            base_value=control,
+            head_value=control * (1 + change),
+            margin=margin,
+            reason=f"{reasons.get(name, 'neither shown')}: {change:+.0%} over {n} pairs "
+            f"(p = 0.0003 <= 0.01)",
+            detectable=given.pop("detectable", None),
+            withheld=given.pop("withheld", False),
+        )
+        return self.row(metric, statistic, verdict=verdict, mode="duet", **given)
 
     def limit(self, metric, statistic, name, value, limit, *, low, high, **given) -> Row:
         """A row of an absolute limit."""
@@ -146,6 +185,86 @@ class Build:
             "notes": (),
         }
         return CellReport(**{**whole, **given})
+
+    def look(self, pairs, decided=None, *, share=0.1, left=0, confirming=False) -> LookReport:
+        return LookReport(
+            pairs=pairs, share=share, decided=decided or {}, open=left, confirming=confirming
+        )
+
+    def duet(self, **given) -> DuetReport:
+        """The control's side of a cell: decided after 36 of 180 pairs."""
+        whole = {
+            "control": "quick",
+            "commit": "0a1b2c3d4e5f60718293a4b5c6d7e8f901234567",
+            "pairs": 36,
+            "dropped": 0,
+            "looks": (
+                self.look(16, share=0.298, left=3),
+                self.look(24, {"chat/quick/cost/duet": "pass"}, share=0.067, left=2),
+                self.look(36, {"c": "fail", "d": "pass"}, share=0.082),
+            ),
+            "saved_requests": 288,
+            "saved_usd": Decimal("0.4132"),
+            "confirm_pairs": 0,
+            "ok": 36,
+            "failures": {},
+            "models": ("gpt-test-2025",),
+            "metrics": {
+                "ttft": self.statistics(0.045, n=36),
+                "e2e": self.statistics(0.166, n=36),
+                "itl": self.statistics(0.00191, n=36),
+                "output_tokens": self.statistics(60.7, n=36),
+                "cost_usd": self.statistics(0.00026, n=36),
+            },
+            "moved": {
+                "ttft": self.difference(0.52, 0.39, 0.66),
+                "itl": self.difference(0.004, -0.02, 0.03),
+                "e2e": self.difference(0.14, 0.09, 0.2),
+                "output_tokens": self.difference(0.002, -0.04, 0.05),
+                "cost_usd": self.difference(0.001, -0.04, 0.05),
+            },
+            "drift": (),
+            "changed": ("model was gpt-test-2025, is gpt-test-2026",),
+            "only_head": (),
+            "only_control": (),
+            "spent_usd": Decimal("0.0026"),
+        }
+        return DuetReport(**{**whole, **given})
+
+    def difference(self, change, low, high, pairs=36) -> Difference:
+        return Difference(change=change, low=low, high=high, pairs=pairs)
+
+    def in_pairs(self, **given) -> CellReport:
+        """A cell that was measured in pairs."""
+        whole = {"planned": 180, "measured": 36, "ok": 36, "duet": self.duet()}
+        return self.cell(**{**whole, **given})
+
+    def together(self, metric="ttft", statistic="typ", **given) -> PooledRow:
+        whole = {
+            "scenario": "chat",
+            "rule": f"{metric}-{statistic}",
+            "targets": 5,
+            "pairs": 250,
+            "estimate": 0.12,
+            "low": 0.081,
+            "high": 0.16,
+            "p_worse": 2e-6,
+        }
+        return PooledRow(metric=metric, statistic=statistic, **{**whole, **given})
+
+    def waiver(self, state="in_force", *, used=False, **given) -> WaiverReport:
+        whole = {
+            "rule": "ttft-typ",
+            "cell": "chat/quick",
+            "ceiling": 0.6,
+            "limit": None,
+            "reason": "the new guard adds a hop, to be folded in 1.4",
+            "who": "maria@example.com",
+            "created": "2026-11-01",
+            "expires": "2026-12-01",
+            "place": Place(file="baselines/waivers.yaml", line=3, column=5),
+        }
+        return WaiverReport(waiver=Waiver(**{**whole, **given}), state=state, used=used)
 
     def noted(self, cell) -> CellReport:
         """With the notes that the gate itself writes."""
@@ -252,6 +371,139 @@ def _even(build, target):
 
 def _of(rows, target):
     return [replace(row, target=target) for row in rows]
+
+
+def _duets(build):
+    """Reports of pull requests whose control could run."""
+    refs = build.refs(
+        mode="duet",
+        why="requests differ in chat/quick; the host states the target branch",
+        control_ref="0a1b2c3d4e5f60718293a4b5c6d7e8f901234567",
+    )
+    slower = [
+        build.pairs("ttft", "typ", "fail", 0.045, 0.52, margin_from="default"),
+        build.pairs("itl", "typ", "pass", 0.00191, 0.004, margin=0.15, margin_from="default"),
+        build.pairs("e2e", "typ", "pass", 0.166, 0.14, half=0.04, margin=0.25),
+        build.pairs("cost_usd", "mean", "improved", 0.00026, -0.08, half=0.03, margin=0.1),
+        build.limit("error_rate", "", "pass", 0.0, 0.02, low=0.0, high=0.018),
+    ]
+    drifted = build.duet(
+        drift=(
+            (
+                "from the session's first half to its second: TTFT +38 % [+24, +53] in the "
+                "control, +35 % [+22, +50] in the head: the service moved for both arms alike, "
+                "which no verdict of the pairs counts"
+            ),
+        )
+    )
+    whole = build.duet(
+        pairs=180,
+        dropped=2,
+        saved_requests=0,
+        saved_usd=Decimal(0),
+        looks=tuple(build.look(n, share=0.1, left=2) for n in (16, 24, 36, 54, 80, 120, 180)),
+    )
+    undecided = [
+        build.pairs(
+            "ttft",
+            "typ",
+            "inconclusive",
+            0.45,
+            0.18,
+            half=0.15,
+            n=178,
+            margin_from="default",
+            detectable=0.34,
+            needs_requests=820,
+            needs_usd=Decimal("1.2345"),
+        ),
+        build.pairs(
+            "e2e",
+            "typ",
+            "inconclusive",
+            1.6,
+            0.3,
+            n=178,
+            margin=0.15,
+            withheld=True,
+        ),
+        build.pairs("cost_usd", "mean", "pass", 0.0026, 0.01, half=0.03, n=178, margin=0.1),
+        build.row(
+            "itl",
+            "typ",
+            mode="history",
+            target="thorough",
+            verdict=build.verdict(
+                "inconclusive", base_n=3, margin=0.75, reason="3 of 10 stored runs"
+            ),
+            margin_from="default",
+        ),
+    ]
+    undecided[1] = replace(
+        undecided[1],
+        verdict=replace(
+            undecided[1].verdict,
+            reason="withheld: the control waited for its rate limit (3.1 s in all), the head not",
+        ),
+    )
+    waived = [
+        build.pairs(
+            "ttft",
+            "typ",
+            "fail",
+            0.045,
+            0.52,
+            waived=(
+                "waived until 2026-12-01: the new guard adds a hop, to be folded in 1.4 "
+                "(maria@example.com)"
+            ),
+        ),
+        build.pairs(
+            "itl",
+            "typ",
+            "fail",
+            0.00191,
+            0.31,
+            gating=False,
+            demoted="it failed 3 of 60 unchanged runs, more than 1 %",
+        ),
+        *slower[2:],
+    ]
+    return {
+        "duet_failed": build.report(
+            "failed",
+            rows=slower,
+            cells=[build.in_pairs(duet=drifted)],
+            refs=refs,
+            changes=(build.change(),),
+        ),
+        "duet_inconclusive": build.report(
+            "inconclusive",
+            rows=undecided,
+            cells=[
+                build.in_pairs(measured=180, ok=179, failures={"timeout": 1}, duet=whole),
+                build.cell(target="thorough", baselines=3),
+            ],
+            pooled=(
+                build.together(),
+                build.together("cost_usd", "mean", estimate=0.004, low=-0.01, high=0.018),
+            ),
+            refs=refs,
+        ),
+        "duet_waived": build.report(
+            rows=waived,
+            cells=[build.in_pairs()],
+            refs=refs,
+            waivers=(
+                build.waiver(used=True),
+                build.waiver("pending", rule="itl-typ", ceiling=0.4),
+                build.waiver(
+                    "expired", rule="e2e-p90", ceiling=None, limit=1.5, expires="2026-11-20"
+                ),
+            ),
+            null_rate="0 of 24 unchanged runs failed (at most 11.7 %, 95 % bound), 2026-11-20",
+        ),
+    }
 
 
 def _reports(build):
@@ -375,7 +627,16 @@ def _reports(build):
             cells=[build.cell(measured=9, ok=9)],
         ),
         "not_measured": build.unsent("not_measured", "a fork's run has no access to the key"),
-        "unchanged": build.unsent("unchanged", ""),
+        "unchanged": build.unsent(
+            "unchanged",
+            "no changed file is watched (watch: app/**), and no prompt, model or parameter differs",
+            refs=build.refs(
+                mode="unchanged",
+                why="compare: auto, and control and head would send the same",
+                control_ref="0a1b2c3d4e5f60718293a4b5c6d7e8f901234567",
+            ),
+        ),
+        **_duets(build),
     }
 
 
@@ -391,6 +652,9 @@ GOLDEN = (
     "aborted",
     "not_measured",
     "unchanged",
+    "duet_failed",
+    "duet_inconclusive",
+    "duet_waived",
 )
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -136,6 +137,13 @@ def test_sizes_name_the_stored_runs(build):
     assert figures.sample_size(build.row(kind="absolute", verdict=build.verdict())) == "20"
 
 
+def test_sizes_in_a_duet_are_pairs(build):
+    assert figures.sample_size(build.pairs("ttft", "typ", "pass", 0.4, 0.0)) == "36 pairs"
+    assert figures.sample_size(build.pairs("ttft", "typ", "pass", 0.4, 0.0, n=1)) == "1 pair"
+    absolute = build.row(kind="absolute", mode="duet", verdict=build.verdict())
+    assert figures.sample_size(absolute) == "20"
+
+
 def test_a_sparkline_has_a_bar_for_each_value():
     assert figures.sparkline([]) == ""
     assert figures.sparkline([1, 2, 3]) == "▁▅█"
@@ -171,6 +179,81 @@ def test_rows_are_sorted_worst_first_and_gating_first(build):
     assert names[:3] == [("fail", True), ("fail", False), ("no_data", True)]
     assert names[-1] == ("improved", False)
     assert figures.worst_first(rows[:0]) == []
+
+
+def test_a_waived_failure_comes_after_all_that_asks_for_something(build):
+    rows = [build.row(verdict=build.verdict(n)) for n in ("pass", "new", "inconclusive")]
+    waived = build.row(verdict=build.verdict("fail"), waived="until tomorrow")
+    failed = build.row(verdict=build.verdict("fail"))
+    shown = figures.worst_first([waived, *rows, failed])
+    assert [(row.name, bool(row.waived)) for row in shown] == [
+        ("fail", False),
+        ("inconclusive", False),
+        ("fail", True),
+        ("new", False),
+        ("pass", False),
+    ]
+    assert figures.verdict_words(waived) == "fail (waived)"
+    assert sign(waived) == "🟡"
+
+
+def test_what_was_demoted_says_so(build):
+    row = build.row(verdict=build.verdict("fail"), gating=False, demoted="3 of 60 failed")
+    assert figures.verdict_words(row) == "fail (demoted)"
+    assert figures.reason(row) == "why; only warns: 3 of 60 failed"
+    assert sign(row) == "⚠️"
+
+
+@pytest.mark.parametrize(
+    ("requests", "usd", "said"),
+    [
+        (None, None, ""),
+        (820, Decimal("1.234"), "about 820 requests in all, $1.23, would settle it"),
+        (1, None, "about 1 request in all would settle it"),
+    ],
+)
+def test_what_would_settle_a_check_is_said_where_it_is_known(build, requests, usd, said):
+    verdict = build.verdict("inconclusive", detectable=0.34)
+    row = build.row(verdict=verdict, needs_requests=requests, needs_usd=usd)
+    assert figures.settling(row) == said
+    shown = "the smallest change that could have been shown is +34 %"
+    assert figures.open_question(row) == "; ".join(filter(None, (shown, said)))
+    assert figures.reason(row) == "; ".join(filter(None, ("why", said)))
+    passed = replace(row, verdict=build.verdict("pass"))
+    assert figures.reason(passed) == "why"
+
+
+def test_an_open_question_that_was_withheld_is_told_by_its_reason(build):
+    row = build.row(verdict=build.verdict("inconclusive", detectable=0.34, withheld=True))
+    assert figures.open_question(row) == "why"
+    fall = build.row("output_tps", "typ", verdict=build.verdict("inconclusive", detectable=0.25))
+    assert figures.open_question(fall).endswith("is -20 %")
+    rate = build.row("error_rate", "", verdict=build.verdict("inconclusive", detectable=0.04))
+    assert figures.open_question(rate).endswith("is +4 points")
+
+
+def test_a_reason_says_what_a_waiver_lets_through(build):
+    row = build.row(verdict=build.verdict("fail"), waived="waived until tomorrow: known (me)")
+    assert figures.reason(row) == "why; waived until tomorrow: known (me)"
+
+
+def test_chances_are_those_of_the_policy_and_what_was_measured(build):
+    by_design = (
+        "unchanged builds: at most 1 % for each policy; a real change no larger than its margin: "
+        "at most 5 % for each check."
+    )
+    assert figures.rates(0.99, "") == by_design
+    assert figures.rates(0.99, "0 of 24 failed") == f"{by_design} Measured: 0 of 24 failed."
+    assert figures.rates(0.95, "").startswith("unchanged builds: at most 5 % for")
+
+
+def test_a_default_margin_is_marked_only_where_there_is_a_margin(build):
+    margin = build.verdict(margin=0.2)
+    assert figures.by_default(build.row(verdict=margin, margin_from="default"))
+    assert not figures.by_default(build.row(verdict=margin))
+    assert not figures.by_default(build.row(margin_from="default"))
+    marked = rows_grid([build.row(verdict=margin, margin_from="default")])
+    assert "| +20 % (default) |" in marked
 
 
 def test_what_only_warns_is_no_red_cross(build):

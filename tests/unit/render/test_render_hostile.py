@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import fields, is_dataclass, replace
 from decimal import Decimal
 from functools import cache
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -158,30 +159,33 @@ def assert_visible(text):
     assert not bad - {"\n"}, bad
 
 
-# Closed vocabularies, numbers and the report's own machine fields hold no foreign text.
-CLOSED = {
-    "outcome", "unit", "better", "kind", "verdict", "margin_from", "effect", "schema",
-}  # fmt: skip
+# The report's own machine fields hold no foreign text.
+MACHINE = {"schema"}
 
 
-def poisoned(record, text):
-    """The record with every text in it, and in what it holds, replaced: keys of mappings too."""
+@cache
+def hints(kind):
+    return get_type_hints(kind)
+
+
+def poisoned(record, text, hint=None):
+    """The record with every text in it, and in what it holds, replaced: keys of mappings too.
+
+    Words of a closed vocabulary stay: what a file has there is one of them, or is refused.
+    """
+    if get_origin(hint) is Literal:
+        return record
     if isinstance(record, str):
         return text
     if isinstance(record, tuple | list):
         return tuple(poisoned(item, text) for item in record)
     if isinstance(record, dict):
-        return {poison_key(key, text): poisoned(value, text) for key, value in record.items()}
+        of_value = get_args(hint)[-1] if hint else None
+        return {poison_key(k, text): poisoned(v, text, of_value) for k, v in record.items()}
     if is_dataclass(record):
-        found = {f.name: getattr(record, f.name) for f in fields(record)}
-        return replace(
-            record,
-            **{
-                name: poisoned(value, text)
-                for name, value in found.items()
-                if name not in CLOSED or is_dataclass(value)
-            },
-        )
+        found = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in MACHINE}
+        known = hints(type(record))
+        return replace(record, **{n: poisoned(v, text, known[n]) for n, v in found.items()})
     return record
 
 
@@ -199,7 +203,18 @@ KEPT_KEYS = {
 def rich_report(build, reports):
     """A report with something in every field."""
     report = reports["failed"]
+    waived = reports["duet_waived"]
+    pairs = build.duet(
+        metrics={"ttft": build.statistics(1.0)},
+        failures={"timeout": 1},
+        drift=("TTFT rose",),
+        only_head=("a",),
+        only_control=("b",),
+        looks=(build.look(16, {"id": "pass"}), build.look(16, confirming=True)),
+    )
+    few = {name: build.statistics(1.0) for name in ("ttft", "cost_usd")}
     extra = {
+        "metrics": few,
         "failures": {"rate_limited": 2},
         "example_failure": "slow down",
         "end": "money: the cap",
@@ -208,8 +223,19 @@ def rich_report(build, reports):
     }
     return replace(
         report,
-        rows=(*report.rows, *reports["inconclusive"].rows),
-        cells=tuple(replace(item, **extra) for item in report.cells),
+        rows=(
+            *(row for row in waived.rows if row.waived or row.demoted),
+            *report.rows[:4],
+            *reports["duet_inconclusive"].rows[:2],
+            *reports["inconclusive"].rows[1:],
+        ),
+        cells=(
+            *(replace(item, **extra) for item in report.cells),
+            build.in_pairs(duet=pairs, metrics=few),
+        ),
+        waivers=waived.waivers,
+        null_rate=waived.null_rate,
+        pooled=(build.together(),),
         changes=(*report.changes, Change(path="a", trusted="b", head="c", effect="after_merge")),
         refs=Refs(
             mode="history",

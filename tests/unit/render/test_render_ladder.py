@@ -60,11 +60,11 @@ def test_the_dispensable_goes_first(long):
         text = markdown(long, limit=limit)
         gone = [
             name
-            for name in ("requests, metrics", "All checks", "Why each", "> ⚠️", "**Mode**")
+            for name in ("requests, metrics", "All checks", "Why each", "> ⚠️", "**Compared**")
             if name not in text and name not in order
         ]
         order += gone
-    assert order == ["requests, metrics", "All checks", "Why each", "> ⚠️", "**Mode**"]
+    assert order == ["requests, metrics", "All checks", "Why each", "> ⚠️", "**Compared**"]
 
 
 def test_a_short_summary_is_whole_at_the_usual_limit(reports):
@@ -117,7 +117,7 @@ def test_a_policy_s_path_is_quoted_for_the_shell(build):
 def test_the_comparison_names_what_stood_against_what(build, reports):
     report = reports["failed"]
     text = markdown(report)
-    assert "**Mode** `history`: against up to 8 stored runs" in text
+    assert text.splitlines()[4] == "**History**: against up to 8 stored runs"
     assert "differs: `simulate changed`" in text
     many = build.report(
         cells=[build.cell(models=tuple(f"m{n}" for n in range(6)))],
@@ -125,9 +125,10 @@ def test_the_comparison_names_what_stood_against_what(build, reports):
     )
     text = markdown(many)
     assert "model `m0`, `m1`, `m2`, `m3` and 2 more" in text
-    assert "merge base `a1a1a1a1a1a1` · trusted `b2b2b2b2b2b2`" in text
+    assert "control `a1a1a1a1a1a1` (merge base) · trusted `b2b2b2b2b2b2`" in text
     assert "with uncommitted changes" in text
-    bare = build.report(refs=build.refs(trust_ref=None, head=None))
+    bare = build.report(refs=build.refs(trust_ref=None, head=None, why=""))
+    assert markdown(bare).splitlines()[4] == "**History**"
     assert "head `" not in markdown(bare)
     assert "trusted" not in markdown(bare)
 

@@ -1,22 +1,28 @@
 """The plan and the stored runs as plain text."""
 
 import unicodedata
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from lens_gate.records.plan import CellPlan, Fingerprint, Plan, UnitPrices
+from lens_gate.records.plan import CellPlan, Duet, Fingerprint, Look, Plan, UnitPrices
 from lens_gate.records.policy import (
     BaselineSettings,
     Budget,
+    KeySource,
     Load,
     Place,
     Policy,
     Rule,
     SampleBounds,
     Scenario,
+    Target,
+    Timeouts,
 )
-from lens_gate.render.plan import plan_text
+from lens_gate.records.sight import PowerReport, Sight, Spending
+from lens_gate.render.plan import Costs, Planned, plan_text
+from lens_gate.render.power import power_text, sights_text
 from lens_gate.render.stored import stored_listing, stored_run
 
 BUDGET = Budget(max_usd=Decimal("0.50"), max_requests=200, max_duration_s=600.0)
@@ -101,9 +107,11 @@ def shown(cells=None, rules=RULES, stored=None, warnings=(), **given):
         budget=BUDGET,
         confidence=0.99,
         on_inconclusive="warn",
-        baseline=BaselineSettings(compare="auto", branch="main", history=10, dir="baselines"),
+        baseline=BaselineSettings(
+            compare=given.pop("compare", "auto"), branch="main", history=10, dir="baselines"
+        ),
         allow_endpoints=(),
-        targets={},
+        targets=given.pop("targets", {}),
         scenarios={"chat": scenario},
     )
     plan = Plan(
@@ -113,13 +121,17 @@ def shown(cells=None, rules=RULES, stored=None, warnings=(), **given):
         cells=tuple(cells or [cell()]),
         warnings=tuple(warnings),
     )
+    costs = Costs(requests=42, worst=Decimal("0.0047"), expected=Decimal("0.0034"), duration_s=75.0)
+    pulled = given.pop("pulled", None)
+    if pulled is not None:
+        two = replace(plan, cells=(pulled,), control=policy, warnings=("mind that", *warnings))
+        pulled = Planned(plan=two, costs=replace(costs, requests=264))
     return plan_text(
-        plan,
-        worst=Decimal("0.0047"),
-        expected=Decimal("0.0034"),
-        duration_s=75.0,
+        Planned(plan=plan, costs=costs, sights=given.pop("sights", ())),
+        why=given.pop("why", "against up to 10 stored runs"),
+        pulled=pulled,
         stored=stored or {},
-        kinds={"mini": "simulated"},
+        kinds={"mini": "hosted"},
         apart=given.pop("apart", {}),
     )
 
@@ -156,11 +168,17 @@ def test_what_cut_the_samples_is_named():
 @pytest.mark.parametrize(
     "line",
     [
-        "TTFT typ    chat/mini  at most 100 % worse than its history (default)",
-        "cost mean   chat/mini  at most 15 % worse than its history",
+        (
+            "TTFT typ    chat/mini  at most 20 % worse than its control (default for hosted), "
+            "at most 100 % worse than its history (default for hosted)"
+        ),
+        (
+            "cost mean   chat/mini  at most 10 % worse than its control (default for hosted), "
+            "at most 15 % worse than its history"
+        ),
         "TTFT p90    chat/mini  at most 3 s",
         "goodput     chat/mini  at least 95 %",
-        "error rate  chat/mini  at most 5 %, at most 2 points worse than its history",
+        "error rate  chat/mini  at most 5 %, at most 2 points worse than its history  ",
     ],
 )
 def test_each_rule_says_what_it_allows(line):
@@ -271,3 +289,174 @@ def test_a_stored_run_marked_bad_says_why(build):
     text = stored_run(build.baseline(bad="a bad night", failures={}), {})
     assert "marked bad               a bad night" in text
     assert "failures                 none" in text
+
+
+def paired(**given):
+    """A cell measured in pairs."""
+    duet = {
+        "control": "mini",
+        "prices": cell().prices,
+        "fingerprint": Fingerprint(fixed={}, compared={}),
+        "worst_usd": Decimal("0.0002"),
+        "expected_usd": Decimal("0.0001"),
+        "expected_s": 2.0,
+        "looks": (Look(pairs=40, share=1.0),),
+        **given,
+    }
+    return cell(duet=Duet(**duet))
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({}, "chat/mini  40 + 2 pairs"),
+        ({"confirm": 40}, "chat/mini  40 + 2 + 40 to confirm pairs"),
+        (
+            {"block_s": 20.0, "block_requests": 100},
+            "chat/mini  40 x 100 + 2 pairs in blocks of 20 s",
+        ),
+    ],
+)
+def test_a_duet_is_told_in_pairs_and_costs_what_both_arms_cost(given, line):
+    text = shown([paired(**given)])
+    assert line in text
+    assert "$0.00018 / $0.00031" in text
+    assert "5.56 s" in text
+
+
+def test_the_plan_of_a_pull_request_stands_below_its_own_with_every_warning_once():
+    text = shown(pulled=paired(), warnings=["mind this"])
+    here, there = text.split("in a pull request that changes what is sent: both arms")
+    assert "40 + 2 requests" in here
+    assert "40 + 2 pairs" in there
+    assert "requests   42 of at most 200, warm-up included\n" in here
+    assert "requests   264 of at most 200, warm-up included, fewer where" in there
+    assert text.count("mind this") == 1
+    assert "mind that" in there
+    assert "in a pull request" not in shown()
+
+
+def test_where_a_run_at_this_place_compares_is_said_first():
+    text = shown(why="against 3 runs\x1b[2J")
+    assert "\nhere: against 3 runs\ufffd[2J\n" in text
+
+
+def test_a_control_at_another_price_is_told():
+    other = replace(cell().prices, source="policy: $9 in")
+    text = shown([paired(prices=other)])
+    assert "price (target mini): policy: $1 in" in text
+    assert "price (target control of mini): policy: $9 in" in text
+
+
+def test_prompts_that_only_one_arm_has_are_named():
+    text = shown([paired(only_head=tuple("abcdef"), only_control=("z",))])
+    assert "left out of chat/mini: 6 prompts that only the head has (a, b, c, d, e, ...)" in text
+    assert "left out of chat/mini: 1 prompts that only the control has (z)" in text
+
+
+def test_what_a_rule_may_compare_with_follows_the_policy():
+    assert "its control" not in shown(compare="history", targets={"mini": no_control()})
+    assert "its history" in shown(compare="history", targets={"mini": no_control()})
+    named = {"mini": replace(no_control(), control="old")}
+    assert "its control" in shown(compare="history", targets=named)
+    assert "its history" not in shown(compare="none", targets=named)
+
+
+def no_control():
+    return Target(
+        key="mini", title="", provider="openai", model="m", base_url=None, region=None,
+        api_key=KeySource(env=None, file=None, command=None), params={}, headers={},
+        header_env={}, price=None,
+        timeouts=Timeouts(connect_s=1, first_byte_s=1, idle_s=1, total_s=1), retries=0,
+        budget=BUDGET, simulate=None, place=Place(file="p", line=1, column=1),
+    )  # fmt: skip
+
+
+def sight(**given):
+    whole = {
+        "rule": "ttft-typ",
+        "scenario": "chat",
+        "target": "mini",
+        "metric": "ttft",
+        "statistic": "typ",
+        "gating": True,
+        "mode": "duet",
+        "n": 120,
+        "unit": "pairs",
+        "set_by": "money",
+        "margin": 0.2,
+        "margin_from": "default for hosted",
+        "change": 0.4,
+        "finds": 0.756,
+        "passes": 0.894,
+        "smallest_margin": 0.141,
+        "smallest_change": 0.445,
+        "known_from": "stored runs",
+        "requests": 264,
+        "usd": Decimal("0.022"),
+    }
+    return Sight(**{**whole, **given})
+
+
+def test_what_the_rules_can_see_is_part_of_a_plan():
+    line = "TTFT typ  chat/mini  120 pairs  20 % (default for hosted)  +40 %: 76 %  89 %"
+    text = shown(sights=[sight()])
+    assert line in text
+    assert text.split(line)[1].split("\n")[0].strip() == "14.1 %"
+    assert "unchanged passes" not in shown()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"unit": "requests", "runs": 10}, "120 requests, 10 runs"),
+        ({"smallest_margin": None}, "none"),
+        ({"known_from": "", "finds": None, "passes": None}, "hosted)  -        -"),
+        ({"metric": "error_rate", "statistic": "", "margin": 0.02}, "2 points (default"),
+        ({"metric": "error_rate", "statistic": "", "smallest_margin": 0.05}, "5 points"),
+    ],
+)
+def test_what_a_rule_can_see_in_words(given, words):
+    assert words in sights_text([sight(**given)])
+
+
+def power_report(*spendings):
+    return PowerReport(policy="assistant\x1b[2J", confidence=0.99, checks=5, spendings=spendings)
+
+
+def spending(times, *sights, why=""):
+    usd = Decimal("0.5") * Decimal(times)
+    return Spending(times=times, max_usd=usd, requests=1, usd=usd, sights=sights, why=why)
+
+
+def test_power_shows_a_table_for_each_rule_with_a_line_for_each_spend():
+    text = power_text(
+        power_report(
+            spending(0.25, why="too little"),
+            spending(0.5, sight(n=63, undecidable=True), sight(rule="b", metric="e2e", n=63)),
+            spending(2.0, sight(n=240), sight(rule="b", metric="e2e", n=240, gating=False)),
+        )
+    )
+    assert text.startswith("assistant\ufffd[2J: what its rules can see, by spend\n")
+    assert "5 gating checks share a chance of 1 % that an unchanged build fails" in text
+    assert "$0.12 (x 0.25): too little" in text
+    first, second = text.split("E2E typ of chat/mini")
+    assert "TTFT typ of chat/mini: margin 20 % (default for hosted)\n" in first
+    lines = [
+        line.split() for line in first.splitlines() if line.startswith("$") and "pairs" in line
+    ]
+    assert [line[3] for line in lines] == ["63", "240"]
+    assert "+40 %: 76 %, refused" in first
+    assert first.count("refused") == 1
+    assert "+44.5 %" in first
+    assert "$0.022" in second
+    assert text.endswith("Nothing was sent.")
+
+
+def test_power_says_what_only_warns_and_what_nobody_knows():
+    unknown = sight(known_from="", finds=None, passes=None, smallest_margin=None)
+    text = power_text(
+        power_report(spending(1.0, replace(unknown, smallest_change=None, gating=False)))
+    )
+    assert "(default for hosted), warns only" in text
+    assert "nobody knows how widely this metric scatters" in text

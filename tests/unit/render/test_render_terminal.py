@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from rich.cells import cell_len
@@ -13,33 +14,57 @@ def test_no_line_is_wider_than_the_terminal(named_report, width):
         assert line == line.rstrip()
 
 
+COLUMNS = ["verdict", "case", "metric", "base", "head", "change", "allowed", "n"]
+
+
 @pytest.mark.parametrize(
-    ("width", "columns"),
+    ("width", "cases", "left_out"),
     [
-        (140, ["verdict", "case", "metric", "base", "head", "change", "allowed", "n"]),
-        (105, ["verdict", "case", "metric", "base", "head", "change", "allowed"]),
-        (95, ["verdict", "case", "metric", "head", "change", "allowed"]),
-        (80, ["verdict", "case", "metric", "head", "change"]),
+        (140, 1, []),
+        (105, 1, ["case"]),
+        (95, 1, ["case", "n"]),
+        (80, 1, ["case", "base", "n"]),
+        (70, 1, ["case", "base", "allowed", "n"]),
+        (140, 2, []),
+        (110, 2, ["n"]),
+        (97, 2, ["base", "n"]),
+        (85, 2, ["base", "allowed", "n"]),
     ],
 )
-def test_columns_go_one_by_one_as_it_gets_narrow(reports, width, columns):
-    text = terminal(reports["failed"], width=width, colour=False)
-    header = next(line for line in text.splitlines() if line.startswith("verdict "))
-    assert header.replace("[90 %]", "").split() == columns
+def test_columns_go_one_by_one_as_it_gets_narrow(reports, width, cases, left_out):
+    report = reports["failed"]
+    if cases == 2:
+        other = replace(report.rows[0], target="large")
+        report = replace(report, rows=(*report.rows, other))
+    lines = terminal(report, width=width, colour=False).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("verdict "))
+    columns = lines[at].replace("[90 %]", "").split()
+    assert columns == [name for name in COLUMNS if name not in left_out]
+    # The only case is named above the table that has no column for it.
+    assert (lines[at - 1] == "chat/quick") == ("case" in left_out)
+
+
+def test_a_column_of_nothing_is_no_column(reports):
+    lines = terminal(reports["inconclusive_first_run"], width=140, colour=False).splitlines()
+    (head,) = [line for line in lines if line.startswith("verdict ")]
+    assert head.split() == ["verdict", "case", "metric", "head", "allowed", "n"]
 
 
 def test_no_figure_is_ever_cut(reports):
-    for width in (40, 60, 80, 120):
+    for width in (40, 60, 66, 80, 120):
         text = terminal(reports["failed"], width=width, colour=False)
         assert "+307 % [+226, +388]" in re.sub(r"\s+", " ", text)
 
 
 def test_a_narrow_terminal_gets_two_lines_for_each_row(reports):
-    lines = terminal(reports["failed"], width=70, colour=False).splitlines()
+    lines = terminal(reports["failed"], width=60, colour=False).splitlines()
     at = lines.index("fail  chat/quick TTFT typ")
     assert lines[at + 1].startswith("  base 45 ms, head 183 ms, change [90 %] +307 %")
     limit = lines.index("fail  chat/quick E2E p90")
     assert lines[limit + 1] == "  head 1.62 s, allowed ≤ 1.5 s, n 20"
+    duet = terminal(reports["duet_failed"], width=50, colour=False).splitlines()
+    at = duet.index("fail  chat/quick TTFT typ")
+    assert duet[at + 1].startswith("  control 45 ms, head 68.4 ms")
 
 
 def test_colour_only_where_it_is_wanted(reports):
@@ -54,12 +79,48 @@ def test_colour_only_where_it_is_wanted(reports):
     )
 
 
-def test_the_first_two_lines_say_what_happened_and_what_to_do(named_report):
+def test_the_first_lines_say_how_it_was_compared_what_happened_and_what_to_do(named_report):
     report = named_report[1]
     lines = terminal(report, width=10_000, colour=False).splitlines()
-    assert lines[0].startswith("demo ")
-    assert report.headline in lines[0]
-    assert lines[1] == f"Next: {report.next_step}"
+    mode, verdict, after = lines[:3]
+    assert mode == f"{report.refs.mode}: {report.refs.why}"
+    assert verdict.startswith("demo ")
+    assert report.headline in verdict
+    assert after == f"Next: {report.next_step}"
+
+
+def test_a_mode_without_a_reason_is_named_alone(build):
+    report = build.report(refs=build.refs(mode="absolute limits only", why=""))
+    assert terminal(report, width=80, colour=False).startswith("absolute limits only\n")
+
+
+@pytest.mark.parametrize(("width", "marked"), [(140, True), (80, True), (60, True), (70, False)])
+def test_a_default_margin_is_marked_where_margins_are_shown(reports, width, marked):
+    text = terminal(reports["failed"], width=width, colour=False)
+    assert ("+100 %*" in text) is marked
+    assert ("* the default margin" in text.splitlines()) is marked
+    own = replace(reports["failed"], rows=reports["failed"].rows[2:5])
+    assert "*" not in terminal(own, width=width, colour=False)
+
+
+def test_what_a_waiver_lets_through_is_no_red_word(reports):
+    report = reports["duet_waived"]
+    text = terminal(report, width=200, colour=True)
+    assert "\x1b[33mfail (waived)" in text
+    assert "\x1b[31mfail (waived)" not in text
+    assert "\x1b[1;31mexpired waiver: " in text
+    assert "\x1b[36mpending waiver: " in text
+    # The row that it lets through tells of the third.
+    assert text.count("waived until 2026-12-01") == 1
+
+
+def test_chances_are_named_where_there_are_checks(reports):
+    text = terminal(reports["duet_waived"], width=400, colour=False)
+    assert (
+        "by chance: unchanged builds: at most 1 % for each policy; a real change no larger than "
+        "its margin: at most 5 % for each check. Measured: 0 of 24 unchanged runs failed"
+    ) in text
+    assert "by chance" not in terminal(reports["unchanged"], width=400, colour=False)
 
 
 def test_one_reason_for_many_checks_is_said_once(reports):
