@@ -11,7 +11,7 @@ REAL := build/real
 # More than the cores: some tests wait for simulated servers.
 JOBS ?= 3
 # Long runs of the whole program: `make e2e` has them.
-LONG := tests/integration/cli/test_cli_demo.py tests/integration/cli/test_cli_killed.py
+LONG := $(addprefix tests/integration/cli/test_cli_,demo.py killed.py selftest_long.py)
 SEED ?=
 
 export PYTHONDONTWRITEBYTECODE = 1
@@ -59,7 +59,7 @@ $(REAL)/.ready: $(addprefix tests/real/,build.py model.py requirements.txt sourc
 	$(BIN)/python tests/real/build.py $(REAL) $(JOBS)
 	touch $@
 
-# About six minutes. Linux alone: processes are pinned to cores.
+# About 25 minutes, most of them for the error rates. Linux alone: processes are pinned to cores.
 bench: $(VENV)/.ready
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group bench
 	$(BIN)/python bench/arrival_error.py
@@ -68,6 +68,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/verdict_cost.py
 	$(BIN)/python bench/start_up.py
+	$(BIN)/python -m bench.verdicts
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache \

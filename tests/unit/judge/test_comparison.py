@@ -6,7 +6,15 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from lens_gate.judge.comparison import CellData, common_ids, family_size, judge_run
+from lens_gate.judge.comparison import (
+    CellData,
+    common_ids,
+    family_size,
+    judge_cells,
+    judge_run,
+)
+from lens_gate.judge.terms import Terms
+from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.exchange import Failure, Usage
 from lens_gate.records.plan import Fingerprint
@@ -220,13 +228,34 @@ def test_error_rates_and_goodput():
     assert "below the minimum 95 %" in good.verdict.reason
 
 
-def test_an_error_rate_has_a_relative_limit_too():
-    heads = [sample(i, failure="server_error" if i < 15 else None) for i in range(20)]
+@pytest.mark.parametrize(
+    "metric",
+    ["error_rate", "goodput", "throughput", "rps", "goodput_rps", "cold_start_penalty"],
+)
+def test_what_no_single_request_has_is_no_question_to_stored_runs(metric):
+    """A run without a control must not end as one without data: the rule is judged in duets."""
     past = tuple(stored(seed) for seed in range(10))
-    (row,) = judged(
-        rule("error_rate", "", relative=True, max_drift=0.1), cells=cell(heads, history=past)
+    limit = {"max": 1.0} if CATALOGUE[metric].better == "lower" else {"min": 1e-9}
+    both = rule(metric, "", relative=True, max_regression=0.1, **limit)
+    rows = judged(both, rule(relative=True, max_drift=1.0), cells=cell(history=past))
+    assert [row.kind for row in rows] == ["absolute", "relative"]
+    assert rows[1].metric == "ttft"
+    (new,) = judged(rule(metric, "", relative=True, max_regression=0.1, new_in_head=True))
+    assert new.name == "new"
+
+
+def test_what_pairs_could_not_be_had_for_has_no_data(duet):
+    """Where a duet was asked for and can't be, every relative rule says so, this sort as well."""
+    lost = replace(duet.plan(20, duet=False), unpaired="no common prompts")
+    terms = Terms(
+        policy=policy(rule("throughput", "", relative=True, max_regression=0.1)),
+        plans={"chat/mini": lost},
+        kinds={"mini": "hosted"},
+        seed=1,
     )
-    assert row.name == "fail"
+    data = replace(cell()["chat/mini"], no_control=lost.unpaired)
+    (row,) = judge_cells(terms, {"chat/mini": data}).rows
+    assert (row.name, row.verdict.reason) == ("no_data", "no common prompts")
 
 
 def test_the_first_run_is_offered_as_a_baseline():

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -191,13 +192,20 @@ def test_a_failure_against_history_does_not_blame_the_change(duet):
     assert row.name == "fail"
     assert "slower than it used to be, which need not be this change's doing" in row.verdict.reason
     assert "interleaved" not in row.verdict.reason
-    errors = duet.terms(duet.rule("error_rate", "", max_drift=0.01), plan=duet.plan(16, duet=False))
-    dead = [duet.sample(k, "head", failure="timeout" if k else None) for k in range(16)]
-    (rate,) = judged(duet, errors, dead, stored=past(duet, 10)).rows
-    assert "it is worse than it used to be" in rate.verdict.reason
-    offered = replace(terms, control_runs=True)
+    cost = duet.rule("cost_usd", "mean", max_drift=0.01)
+    dear = [s for s in duet.pairs(16, tokens=9.0) if s.arm == "head"]
+    terms_of_cost = duet.terms(cost, plan=duet.plan(16, duet=False))
+    cheap = [
+        replace(run, values={"cost_usd": (0.04,) * len(run.prompt_ids)}) for run in past(duet, 10)
+    ]
+    (row,) = judged(duet, terms_of_cost, dear, stored=cheap).rows
+    assert "it is worse than it used to be" in row.verdict.reason
+    offered = replace(terms, offer="`--base REF` tells")
     (row,) = judged(duet, offered, heads, stored=past(duet, 10)).rows
-    assert "`compare: interleaved`" in row.verdict.reason
+    assert row.verdict.reason.endswith("this change's doing; `--base REF` tells")
+    beside = replace(offered.policy, targets={"mini": SimpleNamespace(control="old")})
+    (row,) = judged(duet, replace(offered, policy=beside), heads, stored=past(duet, 10)).rows
+    assert "--base" not in row.verdict.reason
 
 
 @pytest.mark.parametrize(("runs", "said"), [(3, "; 3 of 10 runs"), (10, ""), (0, "")])

@@ -21,7 +21,38 @@ def test_all_head_requests_failing_is_a_failure_where_the_base_succeeded(
     answer = verdict(kind, **bound, head=head, base=base)
     assert answer.verdict == "fail"
     assert "no successful request (0 of 20)" in answer.reason
-    assert answer.p_worse is None
+    assert answer.p_worse <= 0.01
+
+
+@pytest.mark.parametrize("kind", [*ALL, "error_rate"])
+def test_one_last_success_of_the_control_is_chance_and_no_failure(verdict, kind):
+    """With both sides nearly dead one of them has the last success, and which one is a coin."""
+    dying = Arm([1.0], errors=19)
+    for base in (dying, [dying], [dying] * 10):
+        answer = verdict(kind, margin=0.2, head=FAILED, base=base)
+        assert answer.verdict == "no_data"
+        assert answer.reason.startswith("environment: no successful request (0 of 20), while the ")
+        assert "which could be chance (p = 0." in answer.reason
+
+
+def test_how_many_successes_of_the_control_are_no_chance_depends_on_the_family(verdict):
+    """On pairs each is a coin: 2^-7 is below 1 %, 2^-11 is not below a thirtieth of that."""
+    for successes, family, said in ((6, 1, "no_data"), (7, 1, "fail"), (11, 30, "no_data")):
+        control = Arm([1.0] * successes, errors=20 - successes)
+        answer = verdict("typ", margin=0.2, head=FAILED, base=control, family=family)
+        assert answer.verdict == said
+        assert answer.p_worse == pytest.approx(2.0**-successes)
+        assert ("over 30 checks" in answer.reason) == (family == 30)
+    whole = verdict("typ", margin=0.2, head=FAILED, base=WORKING, family=30)
+    assert whole.verdict == "fail"
+
+
+def test_a_dead_head_at_an_early_look_waits_for_a_later_one(verdict):
+    """A look spends its share of the error budget on this as on everything else."""
+    control = Arm([1.0] * 8, errors=8)
+    given = {"margin": 0.2, "head": Arm([], errors=16), "base": control}
+    assert verdict("typ", **given).verdict == "fail"
+    assert verdict("typ", **given, fraction=0.2).verdict == "no_data"
 
 
 @pytest.mark.parametrize("kind", [*ALL, "max"])

@@ -446,7 +446,8 @@ def test_blocks_are_confirmed_by_blocks(duet):
         replace(s, phase="confirm", seq=s.seq + 9999) for s in duet.blocks(12, head=2.0, seed=1)
     ]
     state = replay(terms, "chat/mini", [*first, *again], duet.ended())
-    assert "confirmed in 12 new pairs" in state.verdicts[RELATIVE].reason
+    assert state.verdicts[RELATIVE].verdict == "fail"
+    assert "; confirmed in 12 new pairs" in state.verdicts[RELATIVE].reason
     broken = replay(terms, "chat/mini", [*first, *again[:-3]], duet.ended("money"))
     assert "not confirmed: 11 of 12" in broken.verdicts[RELATIVE].reason
 
