@@ -14,7 +14,16 @@ from typing import Any, Final
 
 from lens_gate.cli.providers import facts
 from lens_gate.judge.evidence import minimum
-from lens_gate.metrics.catalogue import CATALOGUE, default_drift, prior_sd
+from lens_gate.judge.power import DuetTrial, pairs_needed
+from lens_gate.judge.spread import pair_variance
+from lens_gate.metrics.catalogue import (
+    CATALOGUE,
+    TargetKind,
+    check_kind,
+    default_drift,
+    default_margin,
+    prior_sd,
+)
 from lens_gate.policy import report_schema_text, schema_text
 from lens_gate.providers.table import PROVIDERS, wire
 from lens_gate.render.listing import authorised, features
@@ -22,6 +31,7 @@ from lens_gate.sim.behaviour import behaviour_schema
 from lens_gate.sim.dialects.flavor import TEXT, Flavor
 from lens_gate.sim.dialects.flavors import FLAVORS
 from lens_gate.sim.model import PROFILES
+from lens_gate.stats.looks import looks
 
 Schema = Mapping[str, Any]
 Row = Sequence[str]
@@ -47,6 +57,13 @@ _SAID_HERE: Final = {
 }
 _VARIABLE: Final = re.compile(r"\b[A-Z]+(?:_[A-Z]+)+\b")
 _URL: Final = re.compile(r"https?://[^\s;]+")
+# The pairs that a page promises: so many gating checks share the error budget, samples.min is the
+# default, and beyond so many pairs nobody pays for it.
+_CHECKS: Final = 10
+_LEAST: Final = 16
+_MOST: Final = 1000
+_CHANGES: Final = (0.2, 0.3, 0.5, 1.0)
+_FOUND: Final = "+20 %: E2E found"
 # A price's tiers and variants repeat its units: one row stands for all of them.
 _UNIT: Final = "UNIT"
 _SPANNED: Final = re.compile(r"(?<![\w/])(/__sim/stats|[a-z0-9]+(?:_[a-z0-9]+)+)(?!\w)")
@@ -227,16 +244,43 @@ def _metrics() -> str:
     return table(head, rows)
 
 
-def _margins() -> str:
+def _margins(default: Callable[[str, str, TargetKind], float | None]) -> str:
     rows = []
     for name, metric in CATALOGUE.items():
         for statistic in metric.statistics:
-            hosted = default_drift(name, statistic, "hosted")
-            own = default_drift(name, statistic, "self-hosted")
+            hosted = default(name, statistic, "hosted")
+            own = default(name, statistic, "self-hosted")
             if hosted is not None or own is not None:
                 cells = (f"{m:.0%}" if m is not None else "" for m in (hosted, own))
                 rows.append((f"`{name}.{statistic}`", *cells))
     return table(("Rule", "Hosted and simulated", "Self-hosted"), rows)
+
+
+def _duet_pairs() -> str:
+    rows = []
+    for name, metric in CATALOGUE.items():
+        for statistic in metric.statistics:
+            for kind in ("hosted", "self-hosted"):
+                margin = default_margin(name, statistic, kind)
+                variance = pair_variance(name, statistic, kind)
+                if margin is not None and variance is not None:
+                    cells = (_pairs(name, statistic, margin, variance, by) for by in _CHANGES)
+                    rows.append((f"`{name}.{statistic}`", kind, f"{margin:.0%}", *cells))
+    head = ("Rule", "Target", "Margin", *(f"+{by:.0%}".replace("%", " %") for by in _CHANGES))
+    return table(head, rows)
+
+
+def _pairs(name: str, statistic: str, margin: float, variance: float, change: float) -> str:
+    """The pairs that find a change in nine of ten runs, to two digits."""
+
+    def trial(most: int) -> DuetTrial:
+        kind = check_kind(name, statistic)
+        return DuetTrial(kind=kind, variance=variance, looks=looks(most, _LEAST), family=_CHECKS)
+
+    found = pairs_needed(trial, margin, change, least=_LEAST) if change > margin else None
+    if found is None or found > _MOST:
+        return ""
+    return str(int(float(f"{found:.2g}")))
 
 
 def _spreads() -> str:
@@ -379,6 +423,16 @@ def _report(name: str) -> str:
     return table(("Field", "Meaning"), rows)
 
 
+def _methods() -> str:
+    """The page of error rates in a few columns: the README's numbers come from nowhere else."""
+    page = Path(__file__).with_name("error-rates.md").read_text("utf-8")
+    block = page.split("<!-- measured: methods -->\n")[1].split("<!-- end -->")[0]
+    lines = [line for line in block.split("\n") if line.startswith("|")]
+    head, _, *rows = ([cell.strip() for cell in line[1:-1].split("|")] for line in lines)
+    chosen = [head.index(name) for name in (head[0], head[1], _FOUND, head[-1])]
+    return table([head[n] for n in chosen], ([row[n] for n in chosen] for row in rows))
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "policy": _policy_table,
     "target": lambda: _policy_table("$defs", "target"),
@@ -391,7 +445,9 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "servers": _servers,
     "params": _params,
     "metrics": _metrics,
-    "margins": _margins,
+    "margins": lambda: _margins(default_drift),
+    "duet-margins": lambda: _margins(default_margin),
+    "duet-pairs": _duet_pairs,
     "spreads": _spreads,
     "minimums": _minimums,
     "behaviour": _behaviour,
@@ -399,6 +455,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "fault-keys": _fault_keys,
     "profiles": _profiles,
     "flavors": _flavors,
+    "methods": _methods,
     "report": lambda: _report(""),
     "report-row": lambda: _report("row"),
     "report-verdict": lambda: _report("verdict"),
@@ -407,9 +464,9 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def main(folder: Path) -> int:
-    """Fill every page of the folder; the number of pages that changed."""
+    """Fill every page of the folder, and the README beside it; the number of pages that changed."""
     changed = 0
-    for page in sorted(folder.glob("*.md")):
+    for page in (folder.parent / "README.md", *sorted(folder.glob("*.md"))):
         before = page.read_text("utf-8")
         after = filled(before)
         if after != before:

@@ -30,3 +30,12 @@ def commit_all(repo: Repository, message: str) -> None:
         *_IDENTITY,
         *("-c", "commit.gpgSign=false", "commit", "--quiet", "--allow-empty", "-m", message),
     )
+
+
+def switch(repo: Repository, branch: str, *, new: bool = False) -> None:
+    """Put a branch into the work tree of a scratch repository; a new one begins at the present one.
+
+    Raises:
+        WorldError: git refused.
+    """
+    expect(repo.root, "checkout", "--quiet", *(["-b"] if new else []), branch)

@@ -31,7 +31,7 @@ def lens_gate(*arguments: str, cwd: Path) -> str:
 
 
 def test_the_examples_are_these():
-    named = ["anthropic", "clouds", "open-load", "openai-compatible", "simulated"]
+    named = ["anthropic", "clouds", "open-load", "openai-compatible", "simulated", "two-servers"]
     assert [folder.name for folder in EXAMPLES] == named
     page = (ROOT / "docs" / "policy.md").read_text("utf-8")
     assert all(f"](../examples/{name}/lens-gate.yaml)" in page for name in named)
@@ -56,7 +56,8 @@ def test_an_example_loads_and_gates(folder):
         providers=PROVIDERS,
     )
     used = {key for scenario in policy.scenarios.values() for key in scenario.targets}
-    assert used == set(policy.targets)
+    controls = {target.control for target in policy.targets.values() if target.control}
+    assert used | controls == set(policy.targets)
     for scenario in policy.scenarios.values():
         assert len(scenario.prompts) >= 4
         sweeps = scenario.load.pattern == "sweep"  # nothing to compare over several loads

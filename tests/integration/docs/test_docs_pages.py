@@ -26,6 +26,7 @@ from lens_gate.policy import load
 from lens_gate.policy.behaviour import read_behaviour
 from lens_gate.policy.fingerprint import fingerprint
 from lens_gate.policy.spec import target_document
+from lens_gate.policy.waivers import read_waivers
 from lens_gate.providers.failures import http_failure
 from lens_gate.providers.table import DIALECTS, PROVIDERS
 from lens_gate.records.baseline import Baseline
@@ -41,7 +42,8 @@ from lens_gate.sim.dialects.table import found as found_dialect
 ROOT = Path(__file__).parents[3]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.glob("*.md"))
-LINKED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES]
+README = ROOT / "README.md"
+LINKED = [README, ROOT / "CONTRIBUTING.md", *PAGES]
 _BLOCK = re.compile(
     r"^(?:[ ]*<!-- (?P<mark>[a-z]+) -->\n)?(?P<indent>[ ]*)```(?P<kind>[a-z]+)\n"
     r"(?P<text>.*?)^(?P=indent)```",
@@ -68,7 +70,7 @@ def blocks(page: Path) -> list[tuple[str, str, str]]:
 def marked(mark: str) -> list:
     return [
         pytest.param(text, id=f"{page.stem}-{number}")
-        for page in PAGES
+        for page in (README, *PAGES)
         for number, (found, _, text) in enumerate(blocks(page))
         if found == mark
     ]
@@ -111,13 +113,13 @@ def generate():
     return module
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [README, *PAGES], ids=lambda page: page.stem)
 def test_generated_tables_are_those_of_the_program(page, generate):
     assert text_of(page) == generate.filled(text_of(page)), "run: python docs/generate.py"
 
 
 def test_every_generated_table_stands_in_some_page(generate):
-    named = re.findall(r"<!-- generated: ([a-z-]+) -->", "".join(map(text_of, PAGES)))
+    named = re.findall(r"<!-- generated: ([a-z-]+) -->", "".join(map(text_of, [README, *PAGES])))
     assert sorted(named) == sorted(generate.TABLES)
 
 
@@ -153,17 +155,17 @@ def test_every_relative_link_leads_somewhere(page):
 
 
 def test_the_readme_leads_to_every_page():
-    linked = {path for path, _ in _LINK.findall(text_of(ROOT / "README.md"))}
+    linked = {path for path, _ in _LINK.findall(text_of(README))}
     assert {f"docs/{page.name}" for page in PAGES} <= linked
 
 
 def test_the_target_of_the_readme_loads():
-    (text,) = [text for _, kind, text in blocks(ROOT / "README.md") if kind == "yaml"]
+    (text,) = [text for mark, kind, text in blocks(README) if kind == "yaml" and not mark]
     assert set(loaded(whole_of(text)[1]).targets) == {"mini"}
 
 
 def test_the_readme_names_every_server_that_is_known():
-    text = text_of(ROOT / "README.md").lower()
+    text = text_of(README).lower()
     shown = {"llama-cpp": "llama.cpp", "lm-studio": "lm studio"}
     flavors = PROVIDERS["openai-compatible"].flavors
     assert [name for name in flavors if shown.get(name, name) not in text] == []
@@ -255,10 +257,11 @@ def test_every_quoted_command_line_parses(line):
     "line",
     [
         "lens-gate provider",
-        "lens-gate baseline accept",
+        "lens-gate baseline waive",
         "lens-gate gate --confirm",
+        "lens-gate demo --base main",
         "lens-gate report report.json --format html",
-        "lens-gate schema waivers",
+        "lens-gate schema null",
         "lens-gate gate policy.yaml",
     ],
 )
@@ -406,7 +409,7 @@ def loaded(data: bytes, read_file=prompts):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_yaml_block_says_what_it_is(page):
-    known = {"policy", "part", "price", "behaviour", "workflow", "plugged"}
+    known = {"policy", "part", "price", "behaviour", "workflow", "plugged", "waivers"}
     assert [text for mark, kind, text in blocks(page) if kind == "yaml" and mark not in known] == []
 
 
@@ -505,6 +508,13 @@ def test_behaviours_are_read(text, tmp_path):
 @pytest.mark.parametrize("text", marked("workflow"))
 def test_workflows_are_yaml(text):
     assert isinstance(YAML(typ="safe", pure=True).load(text), dict)
+
+
+@pytest.mark.parametrize("text", marked("waivers"))
+def test_waivers_are_read(text):
+    found = read_waivers(text.encode(), file="waivers.yaml")
+    assert found.waivers
+    assert found.shifts
 
 
 @pytest.mark.parametrize("text", marked("prompts"))
