@@ -21,12 +21,12 @@ from lens_gate.records.sample import ArmName
 
 
 def against_itself(policy: Policy) -> Policy:
-    """The policy in which a target that names a control is its own."""
+    """The policy in which a target that names a control is its own, and each check has its say."""
     targets = {
         key: replace(target, control=key if target.control else None)
         for key, target in policy.targets.items()
     }
-    return replace(policy, targets=targets)
+    return replace(policy, targets=targets, fail_fast=False)
 
 
 def rehearsal_of(sources: Sources) -> tuple[Rehearsal, Plan]:

@@ -15,7 +15,7 @@ from lens_gate.flows.demoting import as_written
 from lens_gate.flows.itself import by_cell, compared, key_of, most_requests, rehearsal_of
 from lens_gate.flows.judging import broken_off, judge, terms_of
 from lens_gate.flows.looking import looking
-from lens_gate.flows.measuring import Keys, measure_plan, new_header, stamp
+from lens_gate.flows.measuring import Conduct, Keys, measure_plan, new_header, stamp
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import Lowered, lower
 from lens_gate.flows.power import Rehearsal
@@ -158,13 +158,15 @@ class _Session:
         )
         run = measure_plan(
             plan,
-            header=header,
-            journal_path=self._order.output / f"null-{number}.jsonl",
-            providers=given.providers,
-            keys=keys,
-            control_keys=keys,
-            outside=self._outside,
-            after_look=looking(terms_of(plan.policy, header, given.providers)),
+            Conduct(
+                header=header,
+                journal_path=self._order.output / f"null-{number}.jsonl",
+                providers=given.providers,
+                keys=keys,
+                control_keys=keys,
+                after_look=looking(terms_of(plan.policy, header, given.providers)),
+            ),
+            self._outside,
         )
         if run.end is not None:
             self._spent += run.end.spend.spent_usd

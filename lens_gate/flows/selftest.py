@@ -17,7 +17,7 @@ from lens_gate.errors import LensError
 from lens_gate.flows.itself import by_cell, compared, key_of, rehearsal_of
 from lens_gate.flows.judging import broken_off, judge, terms_of
 from lens_gate.flows.looking import looking
-from lens_gate.flows.measuring import NO_KEYS, measure_plan, new_header
+from lens_gate.flows.measuring import NO_KEYS, Conduct, measure_plan, new_header
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.simulating import (
     SLOWED,
@@ -49,7 +49,7 @@ SOUND: Final = 0.01
 
 _DAY_N: Final = 20
 _START_S: Final = 1.0
-_EACH_S: Final = 0.012
+_EACH_S: Final = 0.01
 _SURE: Final = 0.7
 
 Day = Mapping[str, Mapping[str, Statistics]]
@@ -72,13 +72,14 @@ class SelftestOrder:
 class Piece:
     """What is played: a plan of a policy against itself, and which model each act's head asks for.
 
-    ``kinds`` are those of the real targets.
+    ``kinds`` are those of the real targets. ``days`` is how many are measured before the acts.
     """
 
     policy: Policy
     kinds: Mapping[str, TargetKind]
     plan: Plan
     slow: Slowdown
+    days: int
     heads: Mapping[ActName, str] = field(
         default_factory=lambda: {"unchanged": USUAL, "slowed": SLOWED}
     )
@@ -120,7 +121,14 @@ def piece_of(sources: Sources) -> Piece:
             f"there is no slowdown that this policy had to find: {why}",
             "`lens-gate power` shows what its rules can see",
         )
-    return Piece(policy=given.policy, kinds=given.kinds, plan=plan, slow=slow)
+    in_history = any(cell.duet is None for cell in plan.cells)
+    return Piece(
+        policy=given.policy,
+        kinds=given.kinds,
+        plan=plan,
+        slow=slow,
+        days=given.policy.baseline.history if in_history else DAYS,
+    )
 
 
 def played(piece: Piece, order: SelftestOrder, outside: Outside) -> SelftestReport:
@@ -144,13 +152,12 @@ class _Stage:
         self._plan, self._slow, self._heads = plan, piece.slow, piece.heads
         self._order, self._outside = order, outside
         self._seed = outside.entropy() if order.seed is None else order.seed
-        in_history = any(cell.duet is None for cell in plan.cells)
-        self._days_planned = piece.policy.baseline.history if in_history else DAYS
+        self._days_planned = piece.days
         self._sim = Simulation(
             policy=piece.policy,
             kinds=piece.kinds,
             factor=piece.slow.factor,
-            scale=_scale(piece, self._days_planned, order.time_s),
+            scale=_scale(piece, order.time_s),
         )
         self._alarm = false_alarm(plan, piece.kinds)
         self._days: list[Day] = []
@@ -220,12 +227,14 @@ class _Stage:
         )
         run = measure_plan(
             plan,
-            header=header,
-            journal_path=self._order.folder / f"{name}.jsonl",
-            providers=providers,
-            keys=NO_KEYS,
-            outside=outside,
-            after_look=looking(terms_of(plan.policy, header, providers)),
+            Conduct(
+                header=header,
+                journal_path=self._order.folder / f"{name}.jsonl",
+                providers=providers,
+                keys=NO_KEYS,
+                after_look=looking(terms_of(plan.policy, header, providers)),
+            ),
+            outside,
         )
         if broken_off(run):
             raise BrokenOffError(run.end.reason if run.end else "error")
@@ -330,7 +339,7 @@ def _alone(scenario: Scenario, cell: CellPlan) -> CellPlan:
     return replace(cell, duet=None, n=n, min_n=n, warmup=scenario.samples.warmup + warm)
 
 
-def _scale(piece: Piece, days: int, time_s: float) -> float:
+def _scale(piece: Piece, time_s: float) -> float:
     """How much faster than real the simulated time has to run.
 
     Raises:
@@ -341,10 +350,10 @@ def _scale(piece: Piece, days: int, time_s: float) -> float:
     works = [
         *(effort(policy, kinds, cell, 1.0) for cell in plan.cells),
         *(effort(policy, kinds, cell, piece.slow.factor) for cell in plan.cells),
-        *(effort(policy, kinds, cell, 1.0) for cell in day.cells for _ in range(days)),
+        *(effort(policy, kinds, cell, 1.0) for cell in day.cells for _ in range(piece.days)),
     ]
     virtual_s = sum(work.seconds for work in works)
-    own_s = (days + 2) * _START_S + sum(work.requests for work in works) * _EACH_S
+    own_s = (piece.days + 2) * _START_S + sum(work.requests for work in works) * _EACH_S
     least = max(least_scale(policy, kinds, cell) for cell in plan.cells)
     scale = min(1.0, (_SURE * time_s - own_s) / virtual_s)
     if scale < least:

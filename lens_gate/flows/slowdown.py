@@ -1,10 +1,11 @@
 """How large a known slowdown has to be, so that a sound gate all but always finds it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lens_gate.flows.simulating import DILUTED
+from lens_gate.judge.power import DuetTrial, whole
 from lens_gate.metrics.catalogue import TargetKind
 from lens_gate.policy.sight import Asked, asked
 from lens_gate.records.plan import Plan
@@ -47,11 +48,11 @@ def slowdown(plan: Plan, kinds: Mapping[str, TargetKind]) -> Slowdown:
             found[question.cell.cell].append(question)
     margins = [question.margin for questions in found.values() for question in questions]
     factor = max([_LEAST, *(1 + 3 * margin for margin in margins)])
-    share = MISSED / max(1, len(found))
+    share, confirm = MISSED / max(1, len(found)), plan.policy.confirm
     needed: dict[str, float] = {}
     may_stay: dict[str, str] = {}
     for cell, questions in found.items():
-        why, least = _needed(questions, factor, share)
+        why, least = _needed(questions, factor, share, confirm=confirm)
         if least is None:
             may_stay[cell] = why
         else:
@@ -61,7 +62,7 @@ def slowdown(plan: Plan, kinds: Mapping[str, TargetKind]) -> Slowdown:
         factor=factor,
         must_fail=tuple(needed),
         may_stay=may_stay,
-        missed=sum(_missed(found[cell], factor) for cell in needed),
+        missed=sum(_missed(found[cell], factor, confirm=confirm) for cell in needed),
     )
 
 
@@ -84,24 +85,33 @@ def false_alarm(plan: Plan, kinds: Mapping[str, TargetKind]) -> float:
     )
 
 
-def _needed(questions: list[Asked], factor: float, share: float) -> tuple[str, float | None]:
+def _needed(
+    questions: list[Asked], factor: float, share: float, *, confirm: bool
+) -> tuple[str, float | None]:
     """The factor from which on a cell misses it no more often than this, or why there is none."""
     if not questions:
         return "no gating rule of it compares a latency", None
     if not any(question.known_from for question in questions):
         return "nobody knows how widely its numbers scatter", None
     while factor <= _MOST:
-        if _missed(questions, factor) <= share:
+        if _missed(questions, factor, confirm=confirm) <= share:
             return "", factor
         factor *= _STEP
     return "at its N it can hardly fail, however slow the model is", None
 
 
-def _missed(questions: Iterable[Asked], factor: float) -> float:
+def _missed(questions: Iterable[Asked], factor: float, *, confirm: bool) -> float:
     """The chance that not even the rule that sees it best fails."""
     change = DILUTED * (factor - 1)
     return 1.0 - max(
-        question.trial.odds(question.margin, change).fails
-        for question in questions
-        if question.known_from
+        _found(question, change, confirm=confirm) for question in questions if question.known_from
     )
+
+
+def _found(question: Asked, change: float, *, confirm: bool) -> float:
+    """The chance that a rule fails; confirmed, where that is asked for, on its fewest new pairs."""
+    first, trial = question.trial.odds(question.margin, change).fails, question.trial
+    if not confirm or not isinstance(trial, DuetTrial):
+        return first
+    again = replace(trial, looks=whole(trial.looks[0][0]), family=1, alpha=trial.gamma)
+    return first * again.odds(question.margin, change).fails

@@ -43,7 +43,7 @@ def _lines(report: SelftestReport) -> Iterable[str]:
         if row.slows and row.open_because:
             title = metric_title(row.metric, row.statistic)
             cell = one_line(f"{row.scenario}/{row.target}")
-            yield f"{title} of {cell} stayed open: {one_line(row.open_because, 300)}"
+            yield f"{title} of {cell} stayed open: {one_line(row.open_because, 200)}"
     if report.fixed.of:
         yield (
             f"a fixed rule that fails at +10 % against the day before would have failed "

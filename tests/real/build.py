@@ -1,11 +1,12 @@
-"""Build two inference servers that this project did not write, and a model for them.
+"""Build two inference servers that this project did not write, and two models for them.
 
 Usage: python build.py FOLDER JOBS   (needs uv beside this Python, and a C++ compiler)
 
 From the source distribution of llama-cpp-python on PyPI, checked against its hash: ``llama-server``
 of the llama.cpp inside it, and the OpenAI server of llama-cpp-python itself, which uses the same
 libraries, so that the long part is compiled once. Everything stays in FOLDER: ``venv`` holds Python
-packages, ``source`` what was unpacked, ``llama.cpp`` what was compiled, ``model.gguf`` the model.
+packages, ``source`` what was unpacked, ``llama.cpp`` what was compiled, ``small.gguf`` and
+``large.gguf`` the models.
 """
 
 import os
@@ -55,7 +56,8 @@ def main() -> None:
         CMAKE_ARGS="-DLLAMA_BUILD=OFF -DLLAVA_BUILD=OFF",
         PATH=f"{python.parent}{os.pathsep}{os.environ['PATH']}",
     )
-    run(python, HERE / "model.py", folder / "model.gguf")
+    for size in ("small", "large"):
+        run(python, HERE / "model.py", folder / f"{size}.gguf", size)
 
 
 def unpacked(folder: Path, python: Path) -> Path:

@@ -1,7 +1,7 @@
 """Real inference servers, started as their users start them, and `lens-gate` against them.
 
-`make real` builds both servers and the model into ``build/real`` and runs these tests. Nothing here
-is simulated: the servers are llama.cpp's ``llama-server`` and the OpenAI server of
+`make real` builds both servers and their models into ``build/real`` and runs these tests. Nothing
+here is simulated: the servers are llama.cpp's ``llama-server`` and the OpenAI server of
 llama-cpp-python. What the program reports is held against what they say themselves, in their logs,
 their metrics, and in answers that plain ``urllib`` asks of them.
 """
@@ -98,6 +98,13 @@ class Done:
         (found,) = [line for line in self._lines() if line["type"] == "end"]
         return found
 
+    @property
+    def report(self) -> dict:
+        """What `lens-gate gate` reported."""
+        report = self.folder / "out" / "report.json"
+        assert report.exists(), self.text
+        return json.loads(report.read_text(encoding="utf-8"))
+
     def _lines(self) -> list[dict]:
         journal = self.folder / "out" / "run.jsonl"
         assert journal.exists(), self.text
@@ -157,18 +164,27 @@ def _built(path: Path) -> Path:
     return path
 
 
+def _model(size: str) -> Path:
+    return _built(BUILT / f"{size}.gguf")
+
+
 @pytest.fixture
 def llama_server(tmp_path):
-    """Starts llama.cpp's server with these options and as many slots."""
+    """Starts llama.cpp's server on a model of this size, with these options and as many slots.
 
-    def start(*options: str, slots: int = 1, context: int = 512):
+    Their clients call the model `alias`.
+    """
+
+    def start(
+        *options: str, size: str = "small", alias: str = "tiny", slots: int = 1, context: int = 512
+    ):
         port = _free_port()
         command = [
-            *(_built(BUILT / "llama.cpp" / "bin" / "llama-server"), "-m", BUILT / "model.gguf"),
-            *("--host", "127.0.0.1", "--port", port, "--alias", "tiny"),
+            *(_built(BUILT / "llama.cpp" / "bin" / "llama-server"), "-m", _model(size)),
+            *("--host", "127.0.0.1", "--port", port, "--alias", alias),
             *("-np", slots, "-c", slots * context, "-t", 1, "-tb", 1, "--metrics", *options),
         ]
-        return _running(command, tmp_path / "llama-server.log", port, "/health")
+        return _running(command, tmp_path / f"llama-server-{size}.log", port, "/health")
 
     return start
 
@@ -181,7 +197,7 @@ def llama_cpp_python(tmp_path):
         port = _free_port()
         command = [
             *(_built(BUILT / "venv" / "bin" / "python"), "-m", "llama_cpp.server"),
-            *("--model", BUILT / "model.gguf", "--model_alias", "tiny", "--n_ctx", context),
+            *("--model", _model("small"), "--model_alias", "tiny", "--n_ctx", context),
             *("--host", "127.0.0.1", "--port", port, "--n_threads", 1, "--n_threads_batch", 1),
             *options,
         ]
@@ -196,6 +212,10 @@ def repository(tmp_path):
 
     def make(policy: dict[str, object]) -> Path:
         folder = tmp_path / "repository"
+        if folder.exists():
+            written = json.loads((folder / "lens-gate.yaml").read_text())
+            assert written == policy, "another policy in the same repository"
+            return folder
         folder.mkdir()
         (folder / "lens-gate.yaml").write_text(json.dumps(policy))
         for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "policy"]):
@@ -209,10 +229,11 @@ def repository(tmp_path):
 def lens(repository):
     """Runs a verb of `lens-gate` under a policy in a repository of its own."""
 
-    def run(verb: str, policy: dict[str, object], **variables: str) -> Done:
+    def run(verb: str, policy: dict[str, object], *options: str, **variables: str) -> Done:
         folder = repository(policy)
+        given = [] if verb == "check" else ["--output", "out", "--seed", "7"]
         done = subprocess.run(
-            [LENS_GATE, verb, "--output", "out", "--seed", "7"],
+            [LENS_GATE, verb, *given, *options],
             cwd=folder,
             env=_environ(folder) | variables,
             stdin=subprocess.DEVNULL,

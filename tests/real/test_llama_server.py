@@ -80,6 +80,20 @@ def hand_cost(usage):
     return (INPUT * fresh + CACHED * cached + OUTPUT * usage["output_total"]) / MILLION
 
 
+def sent(samples):
+    """How many requests that is, those counted twice that met a closed connection."""
+    return len(samples) + sum(s["resent"] for s in samples)
+
+
+def at_first(sample):
+    """What may be booked of its first sending, where it was sent again.
+
+    Its reservation, as nobody says whether it was read; nothing where it had not left yet.
+    """
+    none = Decimal(0)
+    return {none, Decimal(sample["reserved_usd"])} if sample["resent"] else {none}
+
+
 def answered(done):
     """The samples that reached the server, all of which it answered."""
     assert [s["failure"] for s in done.reached if s["failure"]] == []
@@ -95,7 +109,8 @@ def test_requests_tokens_and_cost_are_the_servers(llama_server, lens, concurrenc
         served = accounts(server.said())
     samples = answered(done)
     assert len(samples) == len(served)
-    assert done.end["spend"]["requests"] == len(done.samples) == 26
+    assert len(done.samples) == 26
+    assert done.end["spend"]["requests"] == sent(done.samples)
     assert {s["model"] for s in samples} == {"tiny"}
 
     usages = [s["usage"] for s in samples]
@@ -110,9 +125,10 @@ def test_requests_tokens_and_cost_are_the_servers(llama_server, lens, concurrenc
     costs = [hand_cost(u) for u in usages]
     assert [Decimal(s["cost_usd"]) for s in samples] == costs
     assert all(Decimal(s["cost_usd"]) <= Decimal(s["reserved_usd"]) for s in samples)
-    lost = [Decimal(s["settled_usd"]) for s in done.samples if s["failure"]]
-    assert {Decimal(s["settled_usd"]) for s in samples} == set(costs)
-    assert Decimal(done.end["spend"]["spent_usd"]) == sum(costs) + sum(lost)
+    booked = [Decimal(s["settled_usd"]) for s in done.samples]
+    for sample, cost in zip(samples, costs, strict=True):
+        assert Decimal(sample["settled_usd"]) - cost in at_first(sample)
+    assert Decimal(done.end["spend"]["spent_usd"]) == sum(booked)
 
 
 def test_text_and_finish_reasons_are_those_of_a_plain_client(llama_server, lens):
@@ -178,11 +194,17 @@ def test_server_times_in_the_journal_are_those_of_its_log(llama_server, lens):
         assert said["generation_s"] == pytest.approx(written_ms / 1e3, abs=0.01e-3)
 
 
-@pytest.mark.xfail(strict=False, reason="a request that crosses with the closing is a failure")
 def test_connections_that_the_server_closed_while_idle_cost_no_request(llama_server, lens):
+    """It closes after each stream: some requests cross with that, and are sent again."""
     with llama_server(slots=2) as server:
         done = lens("run", policy(server.base, concurrency=2, requests=100))
+        served = accounts(server.said())
     assert [s["failure"] for s in done.samples if s["failure"]] == []
+    assert len(served) == len(done.samples) == 102
+    again = [s for s in done.samples if s["resent"]]
+    assert again
+    assert {(s["attempts"], s["marks"]["reused"]) for s in again} == {(1, False)}
+    assert done.end["spend"]["requests"] == sent(done.samples)
 
 
 def test_cold_connections_lose_no_request(llama_server, lens):
@@ -292,7 +314,8 @@ def test_a_server_killed_in_mid_stream_fails_what_was_in_flight(llama_server, po
         done = finished()
         served = accounts(server.said())
     samples = done.samples
-    assert len(samples) == done.end["spend"]["requests"] == 9
+    assert len(samples) == 9
+    assert done.end["spend"]["requests"] == sent(samples)
     # Its last words may have died with it, and a request may have crossed with its closing.
     whole = [s for s in samples if s["failure"] is None]
     assert 1 <= len(served) <= len(whole) + 1
@@ -300,6 +323,7 @@ def test_a_server_killed_in_mid_stream_fails_what_was_in_flight(llama_server, po
     (broken,) = (s for s in samples if s["failure"] and s["output_chars"])
     assert broken["failure"]["status"] == "truncated"
     assert broken["finish_reason"] is broken["usage"] is broken["cost_usd"] is None
-    assert broken["settled_usd"] == broken["reserved_usd"]
+    reserved = Decimal(broken["reserved_usd"])
+    assert Decimal(broken["settled_usd"]) - reserved in at_first(broken)
     gone = [s for s in samples if s["failure"] and s is not broken]
     assert {s["failure"]["status"] for s in gone} == {"connection"}

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from lens_gate.errors import InputError
 from lens_gate.flows.choosing import chosen
+from lens_gate.flows.preparing import prepare
 from lens_gate.flows.sources import find_sources
 
 RULES = [{"metric": "ttft.typ", "max_regression": "20%"}]
@@ -32,11 +34,14 @@ def hosted(policy):
 def pull(repository, tmp_path):
     """How the pull request from one policy to another is measured."""
 
-    def make(before, after):
+    def make(before, after, later=None):
         place = repository(tmp_path / "origin", {"lens-gate.yaml": before})
         start = place.git("rev-parse", "HEAD")
         place.git("checkout", "-q", "-b", "feature")
         tip = place.commit({"lens-gate.yaml": after, "more": "x"})
+        place.git("checkout", "-q", "main")
+        if later is not None:
+            start = place.commit({"lens-gate.yaml": later})
         event = {
             "base": {"ref": "main", "sha": start, "repo": {"id": 1}},
             "head": {"ref": "feature", "sha": tip, "repo": {"id": 1}},
@@ -48,8 +53,10 @@ def pull(repository, tmp_path):
             "GITHUB_EVENT_NAME": "pull_request",
             "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
         }
-        return chosen(find_sources(place.world(**environ), None))
+        make.sources.append(find_sources(place.world(**environ), None))
+        return chosen(make.sources[-1])
 
+    make.sources = []
     return make
 
 
@@ -91,6 +98,59 @@ def test_where_no_duet_is_asked_for_there_is_no_control(pull, hosted, compare):
     found = pull(hosted("gpt-4.1", gates, **settings), hosted("gpt-4.1-mini", gates, **settings))
     assert (found.choice.mode, found.choice.pairs) == (compare, "none")
     assert found.control.policy.targets["quick"].model == "gpt-4.1"
+
+
+def beside(model, hosted):
+    made = hosted(gates=[{**RULES[0], "may_be_inconclusive": True}])
+    made["targets"]["older"] = openai(model, price={"input": 1, "output": 2})
+    made["targets"]["quick"]["control"] = "older"
+    return made
+
+
+def test_a_control_whose_model_the_head_moves_is_sent_as_it_was(pull, hosted):
+    """The policy's own price is for the old model, and that is what the control arm sends."""
+    found = pull(beside("gpt-foo-1", hosted), beside("gpt-foo-2", hosted))
+    assert (found.choice.mode, found.choice.pairs) == ("interleaved", "all")
+    assert found.control.prices["older"].model == "gpt-foo-1"
+    assert found.head.policy.targets["older"].price is None
+    plan = prepare(pull.sources[-1], budget=pull.sources[-1].policy.budget, seed=1, by=found).plan
+    assert plan.cells[0].duet.control == "older"
+    assert plan.cells[0].duet.prices.source.startswith("policy")
+
+
+def test_a_control_that_the_head_leaves_without_a_price_can_not_run(pull, hosted):
+    """Where only the head could say what the control sends, and no table has its price."""
+    found = pull("no policy: [", beside("gpt-foo-2", hosted), beside("gpt-foo-1", hosted))
+    assert (found.choice.mode, found.choice.pairs) == ("history", "none")
+    missing = "the control can't run: what it asks for can't be sent: target 'older': the price"
+    assert found.choice.unpaired.startswith(missing)
+    assert found.choice.alone == ("quick",)
+    assert f"of quick {missing}" in found.choice.why
+    sources = pull.sources[-1]
+    plan = prepare(sources, budget=sources.policy.budget, seed=1, by=found).plan
+    assert plan.cells[0].unpaired == found.choice.unpaired
+
+
+def test_only_the_cells_whose_control_is_missing_are_without_one(pull, hosted):
+    def both(model):
+        made = beside(model, hosted)
+        made["targets"]["plain"] = openai("gpt-4.1")
+        made["scenarios"]["chat"]["targets"] = ["quick", "plain"]
+        return made
+
+    found = pull("no policy: [", both("gpt-foo-2"), both("gpt-foo-1"))
+    sources = pull.sources[-1]
+    plan = prepare(sources, budget=sources.policy.budget, seed=1, by=found).plan
+    assert [bool(cell.unpaired) for cell in plan.cells] == [True, False]
+
+
+def test_on_ones_own_commit_an_unknown_price_is_ones_own_problem(folder, hosted, tmp_path):
+    made = beside("gpt-foo-1", hosted)
+    del made["targets"]["older"]["price"]
+    place = folder(tmp_path)
+    place.write({"lens-gate.yaml": made})
+    with pytest.raises(InputError, match="older"):
+        chosen(find_sources(place.world(), None))
 
 
 def test_a_control_of_ones_own_is_paired_everywhere(folder, hosted, tmp_path):

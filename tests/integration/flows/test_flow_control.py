@@ -9,6 +9,7 @@ import pytest
 from lens_gate.errors import LensError, WorldError
 from lens_gate.flows.differing import Side, beside, differing, named_controls, unseen
 from lens_gate.flows.planning import protocols
+from lens_gate.flows.preparing import prepare
 from lens_gate.flows.sources import find_sources
 
 ROWS = '{"id": "a", "prompt": "One?"}\n{"id": "b", "prompt": "Two?"}\n'
@@ -256,6 +257,24 @@ def test_a_base_is_where_the_work_tree_left_it(repository, lens_policy, tmp_path
     assert (plain.control, plain.refs.control_ref, plain.changed) == (None, None, ())
 
 
+def test_a_target_that_is_new_is_never_held_against_itself(repository, lens_policy, tmp_path):
+    """At the base there was none: the pair would be of the same thing twice, and pass."""
+    rules = [{**RULES[0], "may_be_inconclusive": True}]
+    place = repository(tmp_path / "r", {"lens-gate.yaml": lens_policy(rules), "p.jsonl": ROWS})
+    grown = lens_policy(rules, target={"model": "new"})
+    grown["targets"] |= {
+        "fresh": target(model="fresh"),
+        "beside": target(model="beside", control="fresh"),
+    }
+    grown["scenarios"]["chat"]["targets"] = ["quick", "fresh", "beside"]
+    place.write({"lens-gate.yaml": grown})
+    sources = find_sources(place.world(), None, base="main")
+    assert set(apart(sources)) == {"chat/quick", "chat/beside"}
+    plan = prepare(sources, budget=sources.policy.budget, seed=1).plan
+    controls = {cell.target: cell.duet and cell.duet.control for cell in plan.cells}
+    assert controls == {"quick": "quick", "fresh": None, "beside": "fresh"}
+
+
 def test_a_base_without_a_policy_is_told(repository, lens_policy, tmp_path):
     place = repository(tmp_path / "r", {"readme": "x"})
     place.write({"lens-gate.yaml": lens_policy(), "p.jsonl": ROWS})
@@ -267,8 +286,13 @@ def test_a_base_without_a_policy_is_told(repository, lens_policy, tmp_path):
 def test_a_base_that_is_nowhere_is_said(repository, folder, lens_policy, tmp_path, pull):
     files = {"lens-gate.yaml": lens_policy(), "p.jsonl": ROWS}
     place = repository(tmp_path / "r", files)
-    with pytest.raises(WorldError, match="no branch, tag or commit 'mian'"):
+    with pytest.raises(WorldError, match="no branch, tag or commit 'mian'") as caught:
         find_sources(place.world(), None, base="mian")
+    assert caught.value.exit_code == 5
+    assert "fetch-depth: 0" in caught.value.hint
+    with pytest.raises(LensError, match="'' is not the name of a commit") as caught:
+        find_sources(place.world(), None, base="")
+    assert caught.value.exit_code == 2
     bare = folder(tmp_path / "bare")
     bare.root.mkdir()
     bare.write(files)

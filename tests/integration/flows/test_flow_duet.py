@@ -1,6 +1,7 @@
 """The gate as a duet, in this process, against simulated providers."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from lens_gate.errors import LensError
 from lens_gate.flows.gate import UnchangedError, gate, judge_saved, measure_only
 
 TTFT = {"id": "slow", "metric": "ttft.typ", "max_regression": "50%", "may_be_inconclusive": True}
+BUDGET = {"max_usd": 1, "max_duration": "2m"}
 BEHAVIOUR = {
     "time_scale": 0.2,
     "output_tokens": {"fixed": 3},
@@ -168,6 +170,51 @@ def _judged(place, header, samples, end, reason, folder):
     journal = folder / "cut.jsonl"
     journal.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return judge_saved(journal, None, folder / "b", place.world())
+
+
+def test_a_dearer_cold_start_is_found_block_by_block(folder, policy, tmp_path):
+    """Each block begins with warm requests, or there would be nothing to hold its cold ones to."""
+
+    def serving(takes, **more):
+        cold = {"takes": takes, "idle": "300s", "each_connection": True}
+        return simulated(simulate={**BEHAVIOUR, "cold_start": cold}, **more)
+
+    rule = {"id": "cold", "metric": "cold_start_penalty", "max_regression": "50%", "max": "9s"}
+    scenario = {
+        "samples": {"min": 8, "max": 8, "warmup": 3},
+        "connection": "cold",
+        "load": {"pattern": "closed", "concurrency": 1, "block": "100ms"},
+        "targets": ["slower", "same"],
+    }
+    whole = policy([rule], scenario=scenario, budget={**BUDGET, "max_requests": 2000})
+    whole["targets"] = {
+        "slower": serving("300ms", control="old"),
+        "same": serving("100ms", control="old"),
+        "old": serving("100ms"),
+    }
+    # Four checks in all; each has eight pairs of blocks, and 2^-8 is too much for one of them.
+    whole["confidence"] = 0.9
+    place = folder(tmp_path)
+    place.write({"lens-gate.yaml": whole})
+    report = place.gate()
+    (slower,) = (r for r in report.rows if (r.target, r.kind) == ("slower", "relative"))
+    (same,) = (r for r in report.rows if (r.target, r.kind) == ("same", "relative"))
+    assert (slower.name, slower.verdict.n) == ("fail", 8), slower.verdict.reason
+    assert same.name in ("pass", "inconclusive", "improved"), same.verdict.reason
+    assert same.verdict.n == 8
+    assert 1.2 < slower.verdict.estimate < 3.5
+    assert slower.verdict.base_value == pytest.approx(0.02, rel=0.5)
+    limits = [r for r in report.rows if r.kind == "absolute"]
+    assert [r.name for r in limits] == ["pass", "pass"]
+    saved = judge_saved(place.root / "out" / "run.jsonl", None, place.root / "b", place.world())
+    assert saved.rows == report.rows
+    run = [json.loads(x) for x in (place.root / "out" / "run.jsonl").read_text().splitlines()][1:-1]
+    warm = Counter((s["target"], s["arm"], s["block"]) for s in run if s["phase"] == "warmup")
+    assert {n for key, n in warm.items() if key[2] is not None} == {3}
+    measured = [s for s in run if s["phase"] == "measured"]
+    assert not any(s["marks"].get("reused") for s in measured)
+    own = [s for s in run if s["block"] is not None and s["phase"] == "warmup"]
+    assert all(s["marks"].get("reused") for s in own)
 
 
 def test_cells_side_by_side_and_cells_of_history_share_a_run(repository, made, tmp_path):

@@ -51,8 +51,27 @@ WANTS = {
 
 
 def check(wanted, row):
-    policy = SimpleNamespace(scenarios={"chat": wanted})
+    policy = SimpleNamespace(
+        scenarios={"chat": wanted}, targets={"mini": SimpleNamespace(control=None)}
+    )
     check_features(policy, {"mini": row})
+
+
+def test_the_control_that_a_target_names_is_asked_the_same_and_must_have_words_for_it():
+    targets = {
+        "mini": SimpleNamespace(control="old"),
+        "old": SimpleNamespace(control=None),
+        "unused": SimpleNamespace(control=None),
+    }
+    wanted, words = WANTS["tools"]
+    policy = SimpleNamespace(scenarios={"chat": wanted}, targets=targets)
+    rows = {"mini": PROVIDERS["openai"], "old": BARE, "unused": BARE}
+    with pytest.raises(InputError) as caught:
+        check_features(policy, rows)
+    (problem,) = caught.value.problems
+    assert words in problem.message
+    assert "the provider of target 'old'" in problem.message
+    check_features(policy, {**rows, "old": PROVIDERS["openai"]})
 
 
 @pytest.mark.parametrize("name", WANTS)

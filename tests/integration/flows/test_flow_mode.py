@@ -108,6 +108,30 @@ def test_the_mode_follows_from_the_situation(row):
     assert found.unpaired == (CANT if row.startswith("interleaved, missing") else "")
 
 
+OFFERS = {
+    "local": (replace(LOCAL, has_commit=True), "`lens-gate gate --base REF`"),
+    "manual": (replace(LOCAL, event="manual", has_commit=True), "`lens-gate gate --base REF`"),
+    "no repository": (LOCAL, ""),
+    "the control can't run": (replace(PULL, event="local", has_commit=True, **MISSING), ""),
+    "push": (replace(LOCAL, event="push", has_commit=True), ""),
+    "schedule": (replace(LOCAL, event="schedule", has_commit=True), ""),
+    "the same requests": (replace(SAME, watch=None, control_known=True, has_commit=True), ""),
+    "history alone": (
+        replace(PULL, compare="history", control_known=True),
+        "with `baseline.compare: auto`",
+    ),
+    "history alone, no control": (replace(PULL, compare="history"), ""),
+}
+
+
+@pytest.mark.parametrize("row", OFFERS)
+def test_a_duet_is_offered_where_one_could_be_had(row):
+    situation, offer = OFFERS[row]
+    found = choose(situation).offer
+    assert found.startswith(offer)
+    assert bool(found) == bool(offer)
+
+
 def test_any_reason_to_measure_is_enough():
     reasons = {
         "watch": None,

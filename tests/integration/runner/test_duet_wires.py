@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from lens_gate.errors import LensError
-from lens_gate.flows.measuring import NO_KEYS, Keys, measure_plan, new_header
+from lens_gate.flows.measuring import NO_KEYS, Conduct, Keys, measure_plan, new_header
 from lens_gate.flows.networks import control_networks
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import protocols
@@ -226,13 +226,15 @@ def test_the_flow_measures_both_arms_and_hands_the_looks_through(bench, tmp_path
     )
     run = measure_plan(
         plan,
-        header=header,
-        journal_path=tmp_path / "run.jsonl",
-        providers=providers,
-        keys=NO_KEYS,
-        control_keys=Keys(secrets={}, headers={}, hidden=("nobody-sees-this",)),
-        outside=there,
-        **({"after_look": look} if looks else {}),
+        Conduct(
+            header=header,
+            journal_path=tmp_path / "run.jsonl",
+            providers=providers,
+            keys=NO_KEYS,
+            control_keys=Keys(secrets={}, headers={}, hidden=("nobody-sees-this",)),
+            **({"after_look": look} if looks else {}),
+        ),
+        there,
     )
     assert (run.header.mode, run.header.why, run.header.control) == (
         "interleaved",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from lens_gate.metrics.arms import first_pairs, warm_of_blocks
 from lens_gate.metrics.blocks import block_arms
 from lens_gate.metrics.cold_start import cold_arms, cold_start
 from lens_gate.metrics.window import block_rate, load_report, shortfall, window_arm
@@ -119,18 +120,55 @@ def test_a_block_in_which_nothing_was_sent_has_no_rate(sample, marks) -> None:
         block_rate([], "ttft", {})
 
 
-def test_the_cold_start_of_a_block_is_that_arms_own(sample, marks) -> None:
+def cold_block(sample, marks, number, arm, warm, cold, *, at, phase="measured"):
+    """Warm requests over a kept connection, then some that each open their own in 2 ms."""
+    found = []
+    for ms, fresh in (*((ms, False) for ms in warm), *((ms, True) for ms in cold)):
+        opened = {"connect_start": at - 2, "connected": at} if fresh else {"reused": True}
+        own = {"sent": at, "first_text": at + ms, "done": at + ms}
+        found.append(
+            sample(
+                seq=at,
+                arm=arm,
+                block=number,
+                phase=phase if fresh else "warmup",
+                marks=marks(**own, **opened),
+            )
+        )
+        at += 100
+    return found
+
+
+def test_a_block_of_cold_requests_is_held_against_the_warm_ones_that_it_begins_with(
+    sample, marks
+) -> None:
+    """The arms' own, the block's own; of a confirming block with the same number as well."""
+    given = (sample, marks)
     samples = [
-        *block(sample, marks, 0, "control", (50, 10, 10, 10)),
-        *block(sample, marks, 0, "head", (90, 10, 10, 10), at=1000),
-        *block(sample, marks, 1, "head", (5, 10, 10, 10), at=2000),
-        *block(sample, marks, 2, "head", (5,), at=3000),
+        *cold_block(*given, 0, "control", (10, 10), (48, 48), at=1000),
+        *cold_block(*given, 0, "head", (20, 20), (98, 98), at=2000),
+        *cold_block(*given, 1, "head", (20, 20), (8,), at=3000),
+        *cold_block(*given, 2, "head", (), (98, 98), at=4000),
+        *cold_block(*given, 3, "head", (20,), (), at=5000),
+        *cold_block(*given, 0, "head", (30, 30), (58,), at=6000, phase="confirm"),
     ]
-    head, control = block_arms(samples, "cold_start_penalty", "", {})
-    # The first of a block is cold; if it was quicker that costs nothing; one alone says nothing.
-    assert head.values == pytest.approx((0.08, 0.0))
-    assert (head.pair, head.errors) == ((0, 1), 1)
+    measured = [*first_pairs(samples, 3), *warm_of_blocks(samples, 3)]
+    head, control = block_arms(measured, "cold_start_penalty", "", {})
+    # With the 2 ms of the connection; quicker than warm costs nothing; without warm ones no number.
+    assert dict(zip(head.pair, head.values, strict=True)) == pytest.approx({0: 0.08, 1: 0.0})
+    assert head.errors == 1
     assert control.values == pytest.approx((0.04,))
+    again = [*first_pairs(samples, 9, "confirm"), *warm_of_blocks(samples, 9, "confirm")]
+    (head, _) = block_arms(again, "cold_start_penalty", "", {}, "confirm")
+    assert head.values == pytest.approx((0.03,))
+    assert {s.seq // 1000 for s in warm_of_blocks(samples, 1)} == {1, 2}
+
+
+def test_the_blocks_of_a_confirmation_are_looked_at_by_themselves(sample, marks) -> None:
+    samples = block(sample, marks, 0, "head", (10, 10))
+    again = [replace(s, phase="confirm") for s in block(sample, marks, 0, "head", (90, 90))]
+    head, _ = block_arms([*samples, *again], "ttft", "typ", {}, "confirm")
+    assert head.values == pytest.approx((0.09,))
 
 
 def alternating(sample, marks, n=40, head=60, control=40):

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from lens_gate.errors import InputError
+from lens_gate.judge import Arm, Check, decide
 from lens_gate.judge.power import DuetTrial, HistoryTrial
 from lens_gate.judge.spread import pair_variance
 from lens_gate.policy.refuse import refuse
@@ -178,6 +179,36 @@ def test_cells_without_a_comparison_ask_nothing(build, pull) -> None:
     assert list(asked(nothing, KINDS)) == []
 
 
+@pytest.mark.parametrize("metric", ["throughput", "error_rate", "cold_start_penalty"])
+def test_what_only_pairs_can_answer_is_told_where_there_are_none(build, pull, metric) -> None:
+    rule = build.rule(metric=metric, statistic="", max_regression=0.5)
+    plain = build.rule(id="t", max_drift=1.0)
+    alone = pull(rule, plain, pairs="none")
+    (told,) = refuse(alone, kinds=KINDS).warnings
+    assert told.startswith(f"{metric} of chat/mini is compared in duets only")
+    (question,) = asked(alone, KINDS)
+    assert (question.rule.id, question.family) == ("t", 1)
+    assert family(alone.policy) == 2
+    for quiet in (
+        pull(build.rule(metric=metric, statistic="", max_regression=0.5, new_in_head=True)),
+        replace(alone, cells=(replace(alone.cells[0], unpaired="no common prompts"),)),
+    ):
+        assert not any("duets only" in told for told in refuse(quiet, kinds=KINDS).warnings)
+
+
+def test_the_margin_of_the_other_mode_stands_in_where_there_is_no_default(build, pull) -> None:
+    """As it is judged, so it is planned."""
+    p95 = build.rule(statistic="p95", max_regression=0.8)
+    (past,) = asked(pull(p95, pairs="none"), KINDS)
+    assert (past.margin, past.margin_from) == (0.8, "policy")
+    p90 = build.rule(statistic="p90", max_drift=0.7)
+    (pairs,) = asked(pull(p90), KINDS)
+    assert (pairs.margin, pairs.margin_from) == (0.7, "policy")
+    own = build.rule(max_regression=0.5)
+    (default,) = asked(pull(own, pairs="none"), KINDS)
+    assert (default.margin, default.margin_from) == (1.0, "default for hosted")
+
+
 def test_in_blocks_nobody_knows_the_spread(build, pull) -> None:
     load = Load(pattern="constant", concurrency=50, rate=2.0, block_s=10.0)
     plan = pull(build.rule(), load=load, requests=900)
@@ -190,6 +221,56 @@ def test_in_blocks_nobody_knows_the_spread(build, pull) -> None:
     assert not is_undecidable(question)
 
 
+BLOCKS = Load(pattern="constant", concurrency=50, rate=2.0, block_s=10.0)
+
+
+@pytest.mark.parametrize(
+    ("rules", "most", "fewest", "words"),
+    [
+        (1, 7, 8, "can never fail with 7 pairs of blocks: the fewest with which it can are 8"),
+        (1, 1, 8, "can never fail with 1 pair of blocks: "),
+        (30, 11, 12, "with 11 pairs of blocks: the fewest with which one of 30 checks can are 12"),
+        (1, 8, 8, ""),
+        (30, 12, 12, ""),
+    ],
+)
+def test_pairs_of_blocks_that_can_never_fail_a_rule_are_refused(
+    build, pull, rules, most, fewest, words
+) -> None:
+    """Certain arithmetic, whatever they show: n pairs have a p-value of 2^-n at best."""
+    given = [build.rule(id=f"r{k}", max_regression=0.5) for k in range(rules)]
+    plan = pull(*given, load=BLOCKS, requests=9000, bounds=(1, most, 1))
+    (first, *_) = asked(plan, KINDS)
+    assert (first.cell.n, sight(first, refused=True).fewest) == (most, fewest)
+    worst = [1.0 + 0.5 * k for k in range(most)]
+    control = Arm([0.001] * most)
+    check = Check("x", "typ", margin=0.5, head=Arm(worst), base=control)
+    can_fail = decide([check], family=rules)[0].verdict == "fail"
+    assert can_fail == (not words)
+    if can_fail:
+        assert refuse(plan, kinds=KINDS) == plan
+        assert not sight(first, refused=True).undecidable
+        return
+    problems = refused(plan)
+    assert len(problems) == rules
+    assert words in problems[0].message
+    assert problems[0].hint == (
+        f"raise samples.max to {fewest}, and the budget with it, for {fewest} pairs of blocks, or "
+        "say may_be_inconclusive: true"
+    )
+    assert sight(first, refused=True).undecidable
+    assert sight(first, refused=True).finds == 0.0
+
+
+@pytest.mark.parametrize(
+    "given", [{"may_be_inconclusive": True}, {"severity": "warn"}, {"max_regression": 0.0}]
+)
+def test_a_rule_that_may_stay_open_on_blocks_is_only_told(build, pull, given) -> None:
+    rule = build.rule(**{"max_regression": 0.5, **given})
+    told = refuse(pull(rule, load=BLOCKS, requests=90), kinds=KINDS).warnings
+    assert told[0].startswith("ttft.typ of chat/mini can never fail with 2 pairs of blocks")
+
+
 def test_a_share_is_held_to_twice_its_margin_in_points(build, pull) -> None:
     """A margin of 5 points at 40 pairs finds 10 points seldom; one of 10 at 120 pairs finds 20."""
     rate = {"metric": "error_rate", "statistic": ""}
@@ -200,10 +281,6 @@ def test_a_share_is_held_to_twice_its_margin_in_points(build, pull) -> None:
     assert hopeless.hint.startswith("set max_regression to ")
     wide = pull(build.rule(**rate, max_regression=0.1))
     assert refuse(wide, kinds=KINDS) == wide
-    alone = pull(build.rule(**rate, max_drift=0.1), pairs="none")
-    assert refuse(alone, kinds=KINDS) == alone
-    (past,) = asked(alone, KINDS)
-    assert past.trial.base_n == 10 * past.cell.n
     often = Spreads(values={}, rates={("chat/mini", "error_rate"): 0.3})
     (question,) = asked(wide, KINDS, often)
     (rare,) = asked(wide, KINDS)

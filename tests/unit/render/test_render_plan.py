@@ -79,7 +79,9 @@ RULES = (
     rule("cost_usd", "mean", relative=True, max_drift=0.15, severity="warn"),
     rule("ttft", "p90", max=3.0),
     rule("goodput", min=0.95),
-    rule("error_rate", relative=True, max_drift=0.02, max=0.05),
+    rule("error_rate", relative=True, max_regression=0.02, max=0.05),
+    rule("ttft", "p95", relative=True, max_regression=0.5),
+    rule("itl", "p90", relative=True, max_drift=0.6),
 )
 
 
@@ -178,7 +180,15 @@ def test_what_cut_the_samples_is_named():
         ),
         "TTFT p90    chat/mini  at most 3 s",
         "goodput     chat/mini  at least 95 %",
-        "error rate  chat/mini  at most 5 %, at most 2 points worse than its history  ",
+        "error rate  chat/mini  at most 5 %, at most 2 points worse than its control  ",
+        (
+            "TTFT p95    chat/mini  at most 50 % worse than its control, "
+            "at most 50 % worse than its history  "
+        ),
+        (
+            "ITL p90     chat/mini  at most 60 % worse than its control, "
+            "at most 60 % worse than its history  "
+        ),
     ],
 )
 def test_each_rule_says_what_it_allows(line):
@@ -196,6 +206,17 @@ def test_a_cell_without_stored_runs_is_named_where_a_rule_needs_them():
     assert words in shown()
     assert words not in shown(stored={"chat/mini": 3})
     assert words not in shown(rules=[rule("ttft", "p90", max=3.0)])
+
+
+def test_no_history_is_missed_where_there_is_a_control_everywhere():
+    beside = {"mini": replace(no_control(), control="old")}
+    text = shown(rules=[rule("ttft", "typ", relative=True)], targets=beside)
+    assert "at most 20 % worse than its control" in text
+    assert "history" not in text
+    assert "no stored run" not in text
+    only_pairs = shown(rules=[rule("throughput", relative=True, max_regression=0.1)])
+    assert "at most 10 % worse than its control  gate" in only_pairs
+    assert "no stored run" not in only_pairs
 
 
 def test_a_cell_whose_stored_runs_do_not_compare_says_what_differs():
