@@ -20,6 +20,7 @@ _UNTRACED = (
     "integration/runner/test_memory.py",
     "integration/runner/test_robust.py",
     "integration/transport/test_hostile_servers.py",
+    "unit/bench/",
     "unit/judge/test_error_rates_",
     "unit/policy/test_policy_schema.py",
     "unit/render/test_render_ladder.py",
