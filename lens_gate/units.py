@@ -95,6 +95,19 @@ def format_usd(amount: Decimal) -> str:
     return f"-${text[1:]}" if text.startswith("-") else f"${text}"
 
 
+def about_count(number: int) -> str:
+    """A number that is no better known than to two digits: ``27000`` for 26916."""
+    return f"{round(number, 2 - len(str(abs(number)))) if number else 0}"
+
+
+def about_usd(amount: Decimal) -> str:
+    """Dollars that are no better known than to two digits: ``$44``, ``$1.20``, ``$0.0031``."""
+    if amount == 0:
+        return "$0.00"
+    rounded = round(amount, 1 - amount.adjusted())
+    return f"${rounded:.0f}" if rounded >= 10 else format_usd(rounded)
+
+
 def format_share(fraction: float, *, signed: bool = False) -> str:
     """``12.3 %``, ``+4 %``: at most three significant digits."""
     text = _three_digits(fraction * 100)

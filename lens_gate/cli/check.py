@@ -1,14 +1,16 @@
 """`lens-gate check`: the policy's problems, or its plan; nothing is sent."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import click
+from click.core import ParameterSource
 
 from lens_gate.cli.adhoc_end import INTERRUPTED
-from lens_gate.cli.options import cap_options, policy_option
+from lens_gate.cli.options import base_option, cap_options, policy_option
 from lens_gate.cli.terminal import outside, say
 from lens_gate.errors import EXIT_BUDGET, EXIT_OK, EXIT_UNMEASURED, EXIT_USAGE, LensError
 from lens_gate.flows.connect import Connected, connect
+from lens_gate.flows.explaining import VARIABLES, explained
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import Lowered, lower
 from lens_gate.flows.power import check
@@ -19,10 +21,12 @@ from lens_gate.records.policy import Budget
 from lens_gate.records.sight import Sight
 from lens_gate.render.connections import Told, connections
 from lens_gate.render.plan import Costs, Planned, plan_text
+from lens_gate.render.settings import settings_text
 
 
 @click.command("check")
 @policy_option
+@base_option
 @cap_options
 @click.option(
     "--connect",
@@ -30,20 +34,31 @@ from lens_gate.render.plan import Costs, Planned, plan_text
     is_flag=True,
     help="Send one tiny request to each target instead, and say what is wrong.",
 )
-def command(policy_path: str | None, lowered: Lowered, *, ask: bool) -> int:
+@click.option(
+    "--explain",
+    "tell",
+    is_flag=True,
+    help="Print every setting in force instead: its value, who said so, and at which ref.",
+)
+def command(
+    policy_path: str | None, base: str | None, lowered: Lowered, *, ask: bool, tell: bool
+) -> int:
     """Check the policy and print the plan: cells, requests, cost, time. Sends nothing.
 
     Where a pull request is measured otherwise, pair by pair with its control, that plan is printed
-    too. Rules that could not decide anything at this budget are refused; `lens-gate power` shows
-    what other budgets would do.
+    too; with --base the plan is that of the duet with what that branch sends. Rules that could not
+    decide anything at this budget are refused; `lens-gate power` shows what other budgets would do.
 
     All problems are listed at once, each with its place and remedy. With --connect every target is
     asked one tiny question, inside the caps, and what is wrong is said plainly: key, address,
     model, quota, TLS. It ends with 5 where one does not answer, with 2 where one can't be asked.
     """
     with outside() as world:
-        sources = find_sources(world, policy_path)
+        sources = find_sources(world, policy_path, base=base)
         budget = lower(sources.policy.budget, lowered)
+        if tell:
+            say(settings_text(explained(sources, budget, said=_said(), environ=world.environ)))
+            return EXIT_OK
         if ask:
             return _ask(sources, budget, world)
         checked = check(sources, budget)
@@ -59,6 +74,18 @@ def command(policy_path: str | None, lowered: Lowered, *, ask: bool) -> int:
         )
     )
     return 0
+
+
+def _said() -> Mapping[str, str]:
+    """By setting, the flag or the variable that it came from."""
+    context, found = click.get_current_context(), {}
+    for parameter, (setting, variable) in VARIABLES.items():
+        source = context.get_parameter_source(parameter)
+        if source is ParameterSource.COMMANDLINE:
+            found[setting] = f"--{parameter.removesuffix('_path').replace('_', '-')}"
+        elif source is ParameterSource.ENVIRONMENT:
+            found[setting] = variable
+    return found
 
 
 def _planned(plan: Plan, sights: Sequence[Sight]) -> Planned:

@@ -9,6 +9,7 @@ from lens_gate.cli.terminal import outside, say, width
 from lens_gate.errors import EXIT_OK, EXIT_UNMEASURED
 from lens_gate.flows.adhoc import AdHoc, measure_adhoc
 from lens_gate.flows.outputs import RUN_FILE
+from lens_gate.metrics.arms import measured
 from lens_gate.render.waterfall import waterfall
 
 
@@ -26,7 +27,7 @@ def command(*, order: Callable[..., AdHoc], target: str, no_stream: bool) -> int
     asked = order((target,), requests=1, warmup=0, scenario=scenario)
     with outside() as world:
         found = measure_adhoc(asked, world)
-    sample = next((s for s in found.run.samples if s.phase == "measured"), None)
+    sample = next(iter(measured(found.run.samples)), None)
     if sample is None:
         say("nothing was measured: " + (found.run.end.detail if found.run.end else "cut off"))
         return EXIT_UNMEASURED

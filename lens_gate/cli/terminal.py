@@ -105,7 +105,12 @@ def _live() -> Iterator[Callable[[Progress], None]]:
             tasks[progress.cell] = bars.add_task(progress.cell, total=progress.total, money="")
         failed = f", {progress.failed} failed" if progress.failed else ""
         money = f"{format_usd(progress.spend.spent_usd)} of {format_usd(progress.spend.cap_usd)}"
-        bars.update(tasks[progress.cell], completed=progress.done, money=money + failed)
+        bars.update(
+            tasks[progress.cell],
+            completed=progress.done,
+            total=progress.total,
+            money=money + failed,
+        )
 
     with bars:
         yield observe

@@ -11,7 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from lens_gate.errors import InputError, LensError
-from lens_gate.flows.measuring import measure_plan, new_header
+from lens_gate.flows.measuring import Conduct, measure_plan, new_header
 from lens_gate.flows.outputs import RUN_FILE
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import protocols, unit_prices
@@ -92,12 +92,14 @@ def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
     )
     run = measure_plan(
         plan,
-        header=new_header(plan, outside, commit=None, dirty=False, providers=providers),
-        journal_path=order.output / RUN_FILE,
-        providers=providers,
-        keys=resolve_keys(policy, outside),
-        outside=outside,
-        side_by_side=order.side_by_side,
+        Conduct(
+            header=new_header(plan, outside, commit=None, dirty=False, providers=providers),
+            journal_path=order.output / RUN_FILE,
+            providers=providers,
+            keys=resolve_keys(policy, outside),
+            side_by_side=order.side_by_side,
+        ),
+        outside,
     )
     specs = dict(zip(policy.targets, order.targets, strict=True))
     return Measured(run=run, plan=plan, providers=providers, specs=specs)

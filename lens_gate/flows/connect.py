@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lens_gate.errors import InputError, LensError
-from lens_gate.flows.measuring import measure_plan, new_header
+from lens_gate.flows.measuring import Conduct, measure_plan, new_header
 from lens_gate.flows.networks import network_of
 from lens_gate.flows.outputs import RUN_FILE
 from lens_gate.flows.outside import Outside
@@ -160,9 +160,11 @@ def _asked(policy: Policy, budget: Budget, outside: Outside) -> Run:
     with tempfile.TemporaryDirectory() as folder:
         return measure_plan(
             plan,
-            header=new_header(plan, outside, providers=providers, commit=None, dirty=False),
-            journal_path=Path(folder) / RUN_FILE,
-            providers=providers,
-            keys=resolve_keys(policy, outside),
-            outside=outside,
+            Conduct(
+                header=new_header(plan, outside, providers=providers, commit=None, dirty=False),
+                journal_path=Path(folder) / RUN_FILE,
+                providers=providers,
+                keys=resolve_keys(policy, outside),
+            ),
+            outside,
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from lens_gate.policy.endpoints import is_public, parse_address
 from lens_gate.policy.fingerprint import differences, fingerprint
+from lens_gate.policy.plan_duet import has_control
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import PROVIDERS, base_url
 from lens_gate.records.policy import Policy, Prompt, Scenario, Target
@@ -33,8 +34,7 @@ def differing(control: Side, head: Side) -> Mapping[str, tuple[str, ...]]:
         for scenario in head.policy.scenarios.values()
         for key in scenario.targets
         if not scenario.new_in_head
-        and scenario.key in control.policy.scenarios
-        and _control_key(head, key) in control.policy.targets
+        and has_control(control.policy, scenario, head.policy.targets[key])
     }
     return {cell: words for cell, words in found.items() if words}
 

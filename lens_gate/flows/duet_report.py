@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from lens_gate.judge.drift import drift, moved
-from lens_gate.metrics.arms import complete_blocks, complete_pairs, dropped_pairs, of_arm
+from lens_gate.metrics.arms import (
+    complete_blocks,
+    complete_pairs,
+    dropped_pairs,
+    of_arm,
+    whole_blocks,
+)
 from lens_gate.metrics.catalogue import TargetKind
 from lens_gate.metrics.summary import statistics
 from lens_gate.policy.fingerprint import differences
@@ -28,7 +34,8 @@ class InPairs:
 
     ``samples`` are all of it, both arms and all phases; ``end`` how its measuring ended. ``commit``
     is the control's. ``stored`` are the cell's comparable runs, oldest first. ``differing`` names
-    what sets the arms apart, where the contents of both sides are at hand.
+    what sets the arms apart, where the contents of both sides are at hand. ``cells`` is how many of
+    the run's were measured in pairs.
     """
 
     plan: CellPlan
@@ -40,6 +47,7 @@ class InPairs:
     stored: Sequence[Baseline]
     kind: TargetKind
     differing: tuple[str, ...] = ()
+    cells: int = 1
 
 
 def duet_report(cell: InPairs) -> DuetReport:
@@ -47,7 +55,7 @@ def duet_report(cell: InPairs) -> DuetReport:
     duet, samples = cell.duet, cell.samples
     control = of_arm(samples, "control")
     in_blocks = duet.block_s > 0
-    done = _measured(cell)
+    done = _complete(cell, "measured")
     unsent = _unsent(cell, done)
     return DuetReport(
         control=duet.control,
@@ -57,18 +65,25 @@ def duet_report(cell: InPairs) -> DuetReport:
         looks=tuple(cell.looks),
         saved_requests=2 * unsent,
         saved_usd=unsent * (cell.plan.expected_usd + duet.expected_usd),
-        confirm_pairs=_complete(duet, samples, "confirm"),
+        confirm_pairs=_complete(cell, "confirm"),
         ok=sum(sample.failure is None for sample in control),
         failures=dict(Counter(s.failure.status for s in control if s.failure is not None)),
         models=tuple(sorted({sample.model for sample in control if sample.model})),
         metrics=statistics(samples, arm="control"),
-        moved=_bounded(moved(samples)),
-        drift=drift(samples, cell.stored, kind=cell.kind),
+        moved=_bounded(moved(_whole(cell))),
+        # The stored runs are of the cell's own target: another one's drift is not in them.
+        drift=drift(
+            samples,
+            cell.stored if duet.control == cell.plan.target else (),
+            kind=cell.kind,
+            cells=cell.cells,
+        ),
         changed=cell.differing or _differing(cell),
         only_head=duet.only_head,
         only_control=duet.only_control,
         spent_usd=sum((s.settled_usd for s in samples if s.arm == "control"), Decimal(0)),
         blocks=done if in_blocks else 0,
+        block_s=duet.block_s,
     )
 
 
@@ -81,18 +96,16 @@ def _bounded(found: Mapping[str, Difference]) -> Mapping[str, Difference]:
     }
 
 
-def _measured(cell: InPairs) -> int:
-    """The pairs, or pairs of blocks; of these the last may not be whole where nothing judged it."""
-    judged = [look.pairs for look in cell.looks if not look.confirming]
-    if cell.duet.block_s > 0 and judged:
-        return judged[-1]
-    return _complete(cell.duet, cell.samples, "measured")
+def _complete(cell: InPairs, phase: Phase) -> int:
+    """The pairs that are whole, or pairs of blocks: those that the judge counts."""
+    return (complete_blocks if cell.duet.block_s > 0 else complete_pairs)(_whole(cell), phase)
 
 
-def _complete(duet: Duet, samples: Sequence[Sample], phase: Phase) -> int:
-    if duet.block_s > 0:
-        return complete_blocks(samples, phase)
-    return complete_pairs(samples, phase)
+def _whole(cell: InPairs) -> Sequence[Sample]:
+    """The samples without the pair of blocks that the cell's end broke off."""
+    if cell.duet.block_s > 0:
+        return whole_blocks(cell.samples, cell.end)
+    return cell.samples
 
 
 def _unsent(cell: InPairs, done: int) -> int:

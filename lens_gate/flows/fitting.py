@@ -1,6 +1,6 @@
 """Whether what a scenario asks is something that its targets' protocols can say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from lens_gate.errors import InputError, Problem
 from lens_gate.providers.interface import Provider
@@ -26,11 +26,17 @@ def check_features(policy: Policy, providers: Mapping[str, Provider]) -> None:
             hint=hint,
         )
         for scenario in policy.scenarios.values()
-        for key in scenario.targets
+        for key in _asked(policy, scenario)
         for what, hint in _missing(scenario, providers[key])
     ]
     if problems:
         raise InputError(problems)
+
+
+def _asked(policy: Policy, scenario: Scenario) -> Iterable[str]:
+    """The targets that a scenario is sent to, those that are only the control of one among them."""
+    controls = (policy.targets[key].control for key in scenario.targets)
+    return dict.fromkeys((*scenario.targets, *filter(None, controls)))
 
 
 def _missing(scenario: Scenario, provider: Provider) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from lens_gate.flows.accepting import Holding, holding
 from lens_gate.flows.choosing import Chosen, chosen
 from lens_gate.flows.judging import Judged, judge, terms_of
 from lens_gate.flows.looking import looking
-from lens_gate.flows.measuring import NO_KEYS, measure_plan, new_header, stamp
+from lens_gate.flows.measuring import NO_KEYS, Conduct, measure_plan, new_header, stamp
 from lens_gate.flows.mode import Choice
 from lens_gate.flows.outputs import RUN_FILE, discard_reports, write_report
 from lens_gate.flows.outside import Outside
@@ -19,6 +19,7 @@ from lens_gate.flows.preparing import Prepared, prepare, resolve_keys, stored_ru
 from lens_gate.flows.reporting import Setting, empty_report, run_report
 from lens_gate.flows.sources import Sources, find_sources
 from lens_gate.judge.null import null_rate
+from lens_gate.judge.wording import next_step
 from lens_gate.records.policy import Budget, Policy
 from lens_gate.records.report import Outcome, Refs, Report
 from lens_gate.records.run import Mode, Run, RunHeader
@@ -64,7 +65,8 @@ class _Job:
         report = empty_report(
             setting, self.budget, outcome=outcome, why=why, created=created, seed=self.seed
         )
-        return replace(report, waivers=self.accepted.reports)
+        waivers = self.accepted.reports
+        return replace(report, waivers=waivers, next_step=next_step(outcome, (), waivers=waivers))
 
 
 def gate(order: Order, outside: Outside) -> Report:
@@ -109,8 +111,11 @@ def _measured(job: _Job, mode: Chosen, order: Order) -> Report:
     except _MissingKeyError as error:
         return job.nothing_sent(mode.choice, "not_measured", error.message)
     policy, choice = job.sources.policy, mode.choice
-    judged = judge(policy, run, prepared.stored, prepared.providers, job.accepted)
-    setting = _setting(job.sources, job.seed, _refs(job.sources, choice), choice)
+    judged = judge(
+        policy, run, prepared.stored, prepared.providers, job.accepted, offer=choice.offer
+    )
+    refs = _as_measured(_refs(job.sources, choice), run.header)
+    setting = _setting(job.sources, job.seed, refs, choice)
     known = replace(setting, warnings=prepared.plan.warnings, differing=mode.differing)
     return _report(run, judged, known)
 
@@ -187,21 +192,23 @@ def _measure(prepared: Prepared, job: _Job, order: Order) -> Run:
     )
     return measure_plan(
         plan,
-        header=header,
-        journal_path=order.output / RUN_FILE,
-        providers=prepared.providers,
-        keys=keys,
-        outside=outside,
-        control_keys=control_keys,
-        after_look=looking(terms_of(sources.policy, header, prepared.providers, job.accepted)),
+        Conduct(
+            header=header,
+            journal_path=order.output / RUN_FILE,
+            providers=prepared.providers,
+            keys=keys,
+            control_keys=control_keys,
+            after_look=looking(terms_of(sources.policy, header, prepared.providers, job.accepted)),
+        ),
+        outside,
     )
 
 
 def _control_commit(prepared: Prepared, sources: Sources) -> str | None:
-    """The commit whose content the control arms send: with ``control:`` alone it is the head's."""
+    """The commit whose content the control arms send, which may be the run's own."""
     if prepared.plan.control is None:
         return None
-    return sources.refs.control_ref if prepared.choice.pairs == "all" else sources.commit
+    return prepared.control_commit or sources.commit
 
 
 def _report(run: Run, judged: Judged, setting: Setting) -> Report:
@@ -216,6 +223,8 @@ def _setting(sources: Sources, seed: int, refs: Refs, choice: Choice | None) -> 
         changes=sources.changes,
         warnings=(),
         reproduce=_reproduce(sources, seed, choice),
+        offer=choice.offer if choice else "",
+        pulled=sources.context.event in ("pull_request", "merge_queue"),
     )
 
 
@@ -249,7 +258,18 @@ def _refs_of(header: RunHeader, sources: Sources) -> Refs:
     elif paired and header.mode == "history":
         words = "duet and history"
     why = "; ".join(filter(None, (header.why, sources.refs.why)))
-    return replace(sources.refs, mode=words, why=why, control_ref=header.control)
+    refs = replace(sources.refs, mode=words, why=why, control_ref=header.control)
+    return _as_measured(refs, header)
+
+
+def _as_measured(refs: Refs, header: RunHeader) -> Refs:
+    """No duet and no control where, of all that was to be measured in pairs, nothing could be."""
+    if header.mode != "interleaved" or any(cell.duet for cell in header.cells):
+        return refs
+    unpaired = next((cell.unpaired for cell in header.cells if cell.unpaired), "")
+    nothing = unpaired or "no rule compares a cell that has a control"
+    why = refs.why if nothing in refs.why else f"measured alone, since {nothing}; {refs.why}"
+    return replace(refs, mode=_WORDS["none"], why=why, control_ref=None)
 
 
 def _with_policy_warning(setting: Setting, run: Run, policy: Policy) -> Setting:

@@ -9,7 +9,7 @@ from lens_gate.judge.comparison import CellData, judge_cells
 from lens_gate.judge.outcome import Settled, counts, settle, used
 from lens_gate.judge.sequential import CellLooks
 from lens_gate.judge.terms import Terms
-from lens_gate.metrics.arms import complete_blocks, complete_pairs, measured
+from lens_gate.metrics.arms import complete_blocks, complete_pairs, measured, whole_blocks
 from lens_gate.providers.interface import Provider
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import CellPlan
@@ -41,10 +41,12 @@ def terms_of(
     header: RunHeader,
     providers: Mapping[str, Provider],
     accepted: Holding = NOTHING,
+    offer: str = "",
 ) -> Terms:
     """What a run is judged by: the same while it is measured and when it was saved.
 
-    A cell of the run that the policy does not have is judged by nothing.
+    A cell of the run that the policy does not have is judged by nothing. ``offer`` says how a duet
+    could be had of what is held against history.
     """
     return Terms(
         policy=policy,
@@ -57,6 +59,7 @@ def terms_of(
         seed=header.seed,
         relative=policy.baseline.compare != "none",
         waivers=accepted.waivers,
+        offer=offer,
     )
 
 
@@ -66,8 +69,12 @@ def judge(
     stored: Mapping[str, Sequence[Baseline]],
     providers: Mapping[str, Provider],
     accepted: Holding = NOTHING,
+    offer: str = "",
 ) -> Judged:
-    """Judge a run under a policy, which need not be the one it was measured under."""
+    """Judge a run under a policy, which need not be the one it was measured under.
+
+    ``offer`` is as in ``terms_of``.
+    """
     histories = {
         plan.cell: history_of(
             plan,
@@ -78,7 +85,7 @@ def judge(
         )
         for plan in run.header.cells
     }
-    terms = terms_of(policy, run.header, providers, accepted)
+    terms = terms_of(policy, run.header, providers, accepted, offer)
     cells = {
         key: _cell_data(policy, plan, run, histories[key], providers)
         for key, plan in terms.plans.items()
@@ -152,16 +159,10 @@ def _starved(policy: Policy, plan: CellPlan, own: Sequence[Sample], end: CellEnd
         least = policy.scenarios[plan.scenario].samples.min
         got, what = len(measured(own)), "requests"
     elif plan.duet.block_s > 0:
-        least, got, what = plan.min_n, _whole_blocks(own), "pairs of blocks"
+        least, got, what = plan.min_n, complete_blocks(whole_blocks(own, end)), "pairs of blocks"
     else:
         least, got, what = plan.min_n, complete_pairs(own), "pairs"
     return "" if got >= least else f"{got} of at least {least} {what}, then {end.detail}"
-
-
-def _whole_blocks(own: Sequence[Sample]) -> int:
-    """The pairs of blocks before the one that a cap broke off."""
-    under_way = max(own, key=lambda sample: sample.seq).block if own else None
-    return complete_blocks(sample for sample in own if sample.block != under_way)
 
 
 def broken_off(run: Run) -> bool:

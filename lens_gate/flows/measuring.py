@@ -108,45 +108,46 @@ def environment() -> Mapping[str, str]:
     }
 
 
-def measure_plan(  # noqa: PLR0913  # what is measured, by whom, and who decides
-    plan: Plan,
-    *,
-    header: RunHeader,
-    journal_path: Path,
-    providers: Mapping[str, Provider],
-    keys: Keys,
-    outside: Outside,
-    side_by_side: bool = False,
-    control_keys: Keys = NO_KEYS,
-    after_look: AfterLook = to_the_end,
-) -> Run:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conduct:
+    """How a plan is carried out: what goes before it in the journal, by which keys, who decides.
+
+    ``providers`` are by target key. ``keys`` and ``control_keys`` are for the targets of the plan's
+    two policies. ``after_look`` decides how a duet goes on. ``side_by_side`` sends each prompt to
+    all cells in turn.
+    """
+
+    header: RunHeader
+    journal_path: Path
+    providers: Mapping[str, Provider]
+    keys: Keys
+    control_keys: Keys = NO_KEYS
+    after_look: AfterLook = to_the_end
+    side_by_side: bool = False
+
+
+def measure_plan(plan: Plan, how: Conduct, outside: Outside) -> Run:
     """Measure, and read back what the journal kept: what is judged is what was written.
 
     SIGINT and SIGTERM end the run cleanly; the run's end says so. A second one ends the process.
-    ``side_by_side`` sends each prompt to all cells in turn. ``keys`` and ``control_keys`` are for
-    the targets of the plan's two policies; ``after_look`` decides how a duet goes on.
 
     Raises:
         WorldError: the journal can't be written, or a simulated provider did not start.
     """
-    with open_journal(journal_path, header) as journal:
+    with open_journal(how.journal_path, how.header) as journal:
         work = _measure(
             _Work(
                 plan=plan,
+                how=how,
                 journal=journal,
-                providers=providers,
-                head=_outfit(keys, networks(plan, providers, outside)),
-                control=_outfit(control_keys, control_networks(plan, providers, outside)),
-                hidden=(*keys.hidden, *control_keys.hidden),
-                run_id=header.run_id,
+                head=_outfit(how.keys, networks(plan, how.providers, outside)),
+                control=_outfit(how.control_keys, control_networks(plan, how.providers, outside)),
             ),
             outside,
-            after_look,
-            side_by_side=side_by_side,
         )
         with asyncio.Runner(loop_factory=measuring_loop) as runner:
             runner.run(work)
-    return read_run(journal_path)
+    return read_run(how.journal_path)
 
 
 def _outfit(keys: Keys, ways: Mapping[str, Network]) -> Outfit:
@@ -158,33 +159,29 @@ class _Work:
     """A plan with all that opening its targets takes, and where its samples go."""
 
     plan: Plan
+    how: Conduct
     journal: Journal
-    providers: Mapping[str, Provider]
     head: Outfit
     control: Outfit
-    hidden: tuple[str, ...]
-    run_id: str
 
 
-async def _measure(
-    work: _Work, outside: Outside, after_look: AfterLook, *, side_by_side: bool
-) -> None:
+async def _measure(work: _Work, outside: Outside) -> None:
     interrupt = asyncio.Event()
-    plan = work.plan
+    plan, how = work.plan, work.how
     with _signals(interrupt, outside) as why:
         async with open_wires(
             plan,
-            providers=work.providers,
+            providers=how.providers,
             head=work.head,
             control=work.control,
-            hidden=work.hidden,
+            hidden=(*how.keys.hidden, *how.control_keys.hidden),
             seed_of=lambda target: seed_of(plan.seed, "simulated", target),
-            run_id=work.run_id,
+            run_id=how.header.run_id,
         ) as wires:
             onlookers = Onlookers(
                 observe=outside.observe,
                 after_block=hopeless,
-                after_look=after_look,
+                after_look=how.after_look,
                 interrupt=interrupt,
                 why=lambda: why[0],
             )
@@ -193,7 +190,7 @@ async def _measure(
                 wires=wires,
                 journal=work.journal,
                 onlookers=onlookers,
-                side_by_side=side_by_side,
+                side_by_side=how.side_by_side,
             )
 
 

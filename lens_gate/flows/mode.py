@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from lens_gate.flows.watched import matching
+from lens_gate.flows.watched import leading_away, matching
 from lens_gate.records.context import EventKind
 from lens_gate.records.policy import Compare
 from lens_gate.records.run import Mode
@@ -37,7 +37,10 @@ class Situation:
     ``with_control`` are the targets that name a control of their own, ``others`` says whether there
     are any besides them. ``unseen`` are the targets that may change without a commit.
     ``watch``, ``always`` and ``compare`` are the trusted policy's; ``changed`` are the paths that
-    differ between control and head.
+    differ between control and head, ``links`` those of symbolic links and submodules on either
+    side. ``beside_missing`` says why the controls that targets name
+    can't be sent. ``has_commit``: another branch could be named to compare with.
+    ``control_known``: there is a control, whether or not it was asked for.
     """
 
     event: EventKind
@@ -52,7 +55,11 @@ class Situation:
     watch: Sequence[str] | None = None
     always: bool = False
     changed: Sequence[str] = ()
+    links: Sequence[str] = ()
     history: int = 10
+    beside_missing: str = ""
+    has_commit: bool = False
+    control_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +67,16 @@ class Choice:
     """The mode of a gate, in words why, and which cells are measured in pairs.
 
     ``unpaired`` says why the relative rules of the other cells have nothing to be held against;
-    where it is empty, that is history.
+    where it is empty, that is history. ``alone``: it concerns these targets only. ``offer`` says
+    how a failure against history could be looked into by a duet, where it could.
     """
 
     mode: Mode
     why: str
     pairs: Pairs
     unpaired: str = ""
+    alone: tuple[str, ...] = ()
+    offer: str = ""
 
 
 def choose(at: Situation) -> Choice:
@@ -91,22 +101,53 @@ def _duet(why: str) -> Choice:
 
 
 def _history(at: Situation, why: str) -> Choice:
-    stored = f"against up to {at.history} stored runs"
+    stored, offer = f"against up to {at.history} stored runs", _offer(at)
     if not at.with_control:
-        return Choice(mode="history", why=f"{stored}, since {why}", pairs="none")
+        return Choice(mode="history", why=f"{stored}, since {why}", pairs="none", offer=offer)
+    if at.beside_missing:
+        missing = _cant_run(at.beside_missing)
+        return Choice(
+            mode="history",
+            why=f"{stored}, since {why}; of {named(at.with_control)} {missing}",
+            pairs="none",
+            unpaired=missing,
+            alone=tuple(at.with_control),
+            offer=offer,
+        )
     side = f"{named(at.with_control)} side by side with its control"
     if len(at.with_control) > 1:
         side = f"{named(at.with_control)} side by side with their controls"
     if not at.others:
         return Choice(mode="interleaved", why=side, pairs="named")
-    return Choice(mode="history", why=f"{side}, the others {stored}, since {why}", pairs="named")
+    return Choice(
+        mode="history",
+        why=f"{side}, the others {stored}, since {why}",
+        pairs="named",
+        offer=offer,
+    )
+
+
+def _cant_run(why: str) -> str:
+    return f"the control can't run: {why}"
+
+
+def _offer(at: Situation) -> str:
+    """How a duet could be had for what is held against history here, in words; or nothing."""
+    if at.event in ("local", "manual") and at.control_ref is None and at.has_commit:
+        return "`lens-gate gate --base REF` measures it beside what that branch sends, and tells"
+    if at.event in _PULLED and at.compare == "history" and at.control_known:
+        return (
+            "with `baseline.compare: auto` a change of what is sent is measured beside its "
+            "control, which tells"
+        )
+    return ""
 
 
 def _without_control(at: Situation) -> Choice:
-    why = f"the control can't run: {at.control_missing}"
+    why = _cant_run(at.control_missing)
     if at.compare == "auto":
         return _history(at, why)
-    pairs: Pairs = "named" if at.with_control else "none"
+    pairs: Pairs = "named" if at.with_control and not at.beside_missing else "none"
     return Choice(
         mode="interleaved", why=f"the policy says so, but {why}", pairs=pairs, unpaired=why
     )
@@ -136,7 +177,10 @@ def _reason_to_measure(at: Situation) -> str:
     if at.unseen:
         return f"{named(at.unseen)} may change without a commit"
     touched = matching(at.watch, at.changed)
-    return f"a watched path changed: {named(touched)}" if touched else ""
+    if touched:
+        return f"a watched path changed: {named(touched)}"
+    away = leading_away(at.watch, at.links)
+    return f"what {named(away)} leads to may change unseen" if away else ""
 
 
 def named(names: Sequence[str]) -> str:

@@ -84,9 +84,13 @@ def protocols(policy: Policy) -> Mapping[str, Provider]:
 
 
 def unit_prices(
-    policy: Policy, providers: Mapping[str, Provider], *, at: datetime | None = None
+    policy: Policy,
+    providers: Mapping[str, Provider],
+    *,
+    at: datetime | None = None,
+    controls: bool = True,
 ) -> Mapping[str, UnitPrices]:
-    """Prices of every target that a scenario uses, or that is the control of such a one.
+    """Prices of every target that a scenario uses, with ``controls`` of those beside them too.
 
     They are those of a moment (aware; else of the present).
 
@@ -95,7 +99,8 @@ def unit_prices(
     """
     prices: dict[str, UnitPrices] = {}
     problems: list[Problem] = []
-    for key in sorted(used_targets(policy)):
+    used = {key for scenario in policy.scenarios.values() for key in scenario.targets}
+    for key in sorted(used_targets(policy) if controls else used):
         target, provider = policy.targets[key], providers[key]
         try:
             found = resolve(

@@ -13,9 +13,10 @@ from lens_gate.flows.planning import expectations, spreads, unit_prices
 from lens_gate.flows.sources import Sources
 from lens_gate.policy.plan import make_plan
 from lens_gate.policy.refuse import refuse
+from lens_gate.policy.unguarded import unguarded
 from lens_gate.providers.interface import Provider
 from lens_gate.records.baseline import Baseline
-from lens_gate.records.plan import Plan
+from lens_gate.records.plan import CellPlan, Plan
 from lens_gate.records.policy import Budget, Credentials, Policy
 from lens_gate.records.waiver import LevelShift
 from lens_gate.transport import (
@@ -29,13 +30,17 @@ from lens_gate.transport import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A plan and what it was made from."""
+    """A plan and what it was made from.
+
+    ``control_commit`` is the commit whose content the control arms send, where it is not the head.
+    """
 
     plan: Plan
     choice: Choice
     providers: Mapping[str, Provider]
     stored: Mapping[str, Sequence[Baseline]]
     histories: Mapping[str, History]
+    control_commit: str | None = None
 
 
 def prepare(
@@ -63,7 +68,8 @@ def prepare(
         policy,
         budget=budget,
         seed=seed,
-        prices=unit_prices(policy, providers),
+        # Those of the controls are the control side's, whatever this one says of them.
+        prices=unit_prices(policy, providers, controls=False),
         providers=providers,
         history=expectations(stored),
         control=mode.control,
@@ -73,6 +79,8 @@ def prepare(
         kinds={key: provider.kind for key, provider in providers.items()},
         spreads=spreads(stored),
     )
+    warnings = (*mode.warnings, *plan.warnings, *unguarded(policy))
+    plan = replace(plan, warnings=warnings)
     histories = {
         cell.cell: history_of(
             cell,
@@ -84,7 +92,12 @@ def prepare(
         for cell in plan.cells
     }
     return Prepared(
-        plan=plan, choice=mode.choice, providers=providers, stored=stored, histories=histories
+        plan=plan,
+        choice=mode.choice,
+        providers=providers,
+        stored=stored,
+        histories=histories,
+        control_commit=mode.control_commit,
     )
 
 
@@ -92,11 +105,14 @@ def _without_control(plan: Plan, choice: Choice) -> Plan:
     """The plan with the reason why cells are measured alone though the policy asks for a duet."""
     if not choice.unpaired:
         return plan
-    cells = (
-        cell if cell.duet or cell.unpaired else replace(cell, unpaired=choice.unpaired)
-        for cell in plan.cells
-    )
-    return replace(plan, cells=tuple(cells))
+
+    def told(cell: CellPlan) -> CellPlan:
+        meant = not choice.alone or cell.target in choice.alone
+        if cell.duet or cell.unpaired or not meant:
+            return cell
+        return replace(cell, unpaired=choice.unpaired)
+
+    return replace(plan, cells=tuple(map(told, plan.cells)))
 
 
 def stored_runs(sources: Sources) -> Mapping[str, Sequence[Baseline]]:

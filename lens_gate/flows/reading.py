@@ -10,7 +10,7 @@ from lens_gate.policy import load, overlay
 from lens_gate.providers.interface import Provider
 from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.policy import Policy
-from lens_gate.repo import Repository, blob_reader, list_blobs
+from lens_gate.repo import Repository, blob_reader, holds
 
 _MOST_CHARS = 300
 
@@ -53,8 +53,34 @@ def read_untrusted(
 
 
 def present(repository: Repository, commit: str, names: Sequence[str]) -> str | None:
-    """The first of these names that the commit holds."""
-    return next((name for name in names if name in list_blobs(repository, commit, name)), None)
+    """The first of these names that the commit holds.
+
+    A link, a folder or a submodule of the name counts: reading it is refused, with what it is.
+    """
+    return next((name for name in names if holds(repository, commit, name)), None)
+
+
+def policy_with_files_of(repository: Repository, trusted: Policy, tip: str, head: str) -> Policy:
+    """The trusted policy, the files that it names read in the head where the head has them.
+
+    That is what a head without a policy asks for: its prompts are what its code will send.
+
+    Args:
+        repository: where both commits are.
+        trusted: the policy as it is at the tip.
+        tip: the commit of the trusted policy.
+        head: the commit whose files count.
+
+    Raises:
+        LensError: it can't be read.
+        InputError: the head's files have problems: all of them.
+    """
+    own, theirs = blob_reader(repository, tip), blob_reader(repository, head)
+
+    def read(path: str) -> bytes:
+        return (theirs if holds(repository, head, path) else own)(path)
+
+    return read_policy(read, trusted.file)[0]
 
 
 def control_policy(
@@ -75,9 +101,10 @@ def control_policy(
         trusted: the policy that decides.
         commit: the control's commit.
         names: where a policy may be, the first that is there counts.
-        theirs_alone: leave out the scenarios which the commit does not have. Where the trusted
-            policy is the head itself they are new; where it is the target branch's, they were added
-            there since, and the control sends what that says.
+        theirs_alone: leave out the scenarios and targets which the commit does not have. Where the
+            trusted policy is the head itself they are new; where it is the target branch's, they
+            were added there since, and the control sends what that says. A new target that names
+            its control stays: it is measured beside that one.
     """
     where = f"the merge base {commit[:12]}"
     name = present(repository, commit, names)
@@ -94,6 +121,17 @@ def control_policy(
         return None, f"the policy of {where} can't be read: {error.message[:_MOST_CHARS]}"
     control, _ = overlay(trusted, theirs, provider_rows(trusted.plugins))
     if theirs_alone:
-        own = {k: s for k, s in control.scenarios.items() if k in theirs.scenarios}
-        control = replace(control, scenarios=own)
+        control = _of_both(control, theirs)
     return control, ""
+
+
+def _of_both(control: Policy, theirs: Policy) -> Policy:
+    """The control with those cells alone that the commit has too, or that name their control."""
+    known = {key for key, own in control.targets.items() if own.control is not None}
+    known |= theirs.targets.keys()
+    scenarios = {
+        key: replace(scenario, targets=tuple(t for t in scenario.targets if t in known))
+        for key, scenario in control.scenarios.items()
+        if key in theirs.scenarios
+    }
+    return replace(control, scenarios=scenarios)

@@ -51,6 +51,8 @@ class Setting:
 
     ``policy_lines`` are the lines of the trusted policy file, for excerpts. ``differing`` is what
     sets the arms of a duet apart, by cell; where a cell is not in it, its fingerprints tell.
+    ``offer`` says how what is held against history could be had as a duet, or is empty; ``pulled``:
+    this run is of a change that is to be merged.
     """
 
     policy: Policy
@@ -60,6 +62,8 @@ class Setting:
     warnings: Sequence[str]
     reproduce: str
     differing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    offer: str = ""
+    pulled: bool = True
 
 
 def run_report(run: Run, judged: Judged, setting: Setting) -> Report:
@@ -77,7 +81,14 @@ def run_report(run: Run, judged: Judged, setting: Setting) -> Report:
         outcome=settled.outcome,
         exit_code=settled.exit_code,
         headline=headline(settled.outcome, rows, cells, why),
-        next_step=next_step(settled.outcome, rows, cells),
+        next_step=next_step(
+            settled.outcome,
+            rows,
+            cells,
+            waivers=judged.waivers,
+            offer=setting.offer,
+            pulled=setting.pulled,
+        ),
         confidence=setting.policy.confidence,
         family=family_size(rows, setting.policy),
         refs=setting.refs,
@@ -222,6 +233,7 @@ def _duet(
             # A target that the policy no longer has is not judged: only its drift is told.
             kind=provider.kind if provider else "hosted",
             differing=setting.differing.get(plan.cell, ()),
+            cells=sum(other.duet is not None for other in run.header.cells),
         )
     )
 

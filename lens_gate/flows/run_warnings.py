@@ -82,5 +82,8 @@ def _of_cells(cells: Sequence[CellReport]) -> Iterator[str]:
 
 def _short_of_load(cell: CellReport) -> str:
     """Pairs wait for each other, at looks most of all, in both arms alike: no shortfall."""
-    in_pairs = cell.duet is not None and not cell.duet.blocks
-    return "" if cell.load is None or cell.steps or in_pairs else shortfall(cell.load)
+    duet = cell.duet
+    in_pairs = duet is not None and not duet.block_s
+    if cell.load is None or cell.steps or in_pairs:
+        return ""
+    return shortfall(cell.load, turns=max(1, duet.blocks) if duet else 1)

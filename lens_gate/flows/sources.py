@@ -15,7 +15,13 @@ from lens_gate.flows.accepting import AcceptedFile, accepted_at, accepted_name, 
 from lens_gate.flows.demoting import held_back, too_alarming
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.plugged import provider_rows
-from lens_gate.flows.reading import control_policy, present, read_policy, read_untrusted
+from lens_gate.flows.reading import (
+    control_policy,
+    policy_with_files_of,
+    present,
+    read_policy,
+    read_untrusted,
+)
 from lens_gate.hosts.detect import detect, read_event_file
 from lens_gate.policy import overlay, read_worktree_file
 from lens_gate.records.baseline import Baseline
@@ -33,6 +39,7 @@ from lens_gate.repo import (
     fetch_commit,
     head_commit,
     is_dirty,
+    links,
     merge_base,
     open_repository,
     resolve,
@@ -54,8 +61,10 @@ class Sources:
     ``not_measured`` says why nothing may be sent, or is empty.
 
     ``control`` is the policy that the control arm sends by; where there is a control ref without
-    one, ``control_missing`` says why. ``changed`` are the paths that differ between the control ref
-    and the head. ``base`` is what was asked for as ``--base``. ``nulls`` are the A/A sessions where
+    one, ``control_missing`` says why. ``control_note`` says what else than the merge base it is
+    read at. ``changed`` are the paths that differ between the merge base and the head, ``links``
+    those of symbolic links and submodules in either. ``no_policy`` says that the head has none, or
+    is empty. ``base`` is what was asked for as ``--base``. ``nulls`` are the A/A sessions where
     they are trusted; in all three policies, rules that failed too often there only warn.
     """
 
@@ -72,7 +81,10 @@ class Sources:
     not_measured: str = ""
     control: Policy | None = None
     control_missing: str = ""
+    control_note: str = ""
     changed: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
+    no_policy: str = ""
     base: str | None = None
     nulls: tuple[NullSession, ...] = ()
 
@@ -256,11 +268,15 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
     if trusted_name is None:
         return _untrusted(repository, context, head, names, head_name)
     trusted, text = read_policy(blob_reader(repository, tip.commit), trusted_name)
-    control_ref = _control_ref(repository, context, trusted, tip.commit, head)
-    control, missing = (None, "")
-    if control_ref is not None:
-        control, missing = control_policy(repository, trusted, control_ref, names)
-    policy, changes = _with_head(repository, trusted, head, head_name)
+    base = _merge_base(repository, trusted, tip.commit, head)
+    control, control_ref, note = None, base, ""
+    if base is not None:
+        control, missing = control_policy(repository, trusted, base, names)
+        if control is None:
+            # The author chose where to branch off: that must not rid him of the comparison.
+            control, control_ref = trusted, tip.commit
+            note = f"{missing}, so the control sends what {context.target_branch} does"
+    policy, changes = _with_head(repository, trusted, tip.commit, head, head_name)
     return Sources(
         policy=policy,
         policy_text=text,
@@ -284,18 +300,16 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
         nulls=_nulls_at(repository, trusted, tip.commit),
         not_measured=_foreign_branch(context.target_branch, trusted),
         control=control,
-        control_missing=missing,
-        changed=() if control_ref is None else changed_files(repository, control_ref, head),
+        control_note=note,
+        changed=() if base is None else changed_files(repository, base, head),
+        links=tuple(sorted({p for c in filter(None, (base, head)) for p in links(repository, c)})),
+        no_policy="" if head_name else _no_policy_in_head(repository, base, names),
     )
 
 
-def _control_ref(
-    repository: Repository, context: Context, trusted: Policy, tip: str, head: str
-) -> str | None:
+def _merge_base(repository: Repository, trusted: Policy, tip: str, head: str) -> str | None:
     """The merge base. Where nothing is compared with it, a clone that can't tell it will do."""
     try:
-        if context.merge_base:
-            return fetch_commit(repository, context.merge_base)
         return merge_base(repository, tip, head)
     except WorldError:
         if trusted.baseline.compare in ("history", "none"):
@@ -304,16 +318,23 @@ def _control_ref(
 
 
 def _with_head(
-    repository: Repository, trusted: Policy, head: str, name: str | None
+    repository: Repository, trusted: Policy, tip: str, head: str, name: str | None
 ) -> tuple[Policy, tuple[Change, ...]]:
     """The trusted policy with what a head may change, and the list of what it changes."""
     if name is None:
         gone = Change(path=trusted.file, trusted="present", head="removed", effect="after_merge")
-        return trusted, (gone,)
+        theirs = policy_with_files_of(repository, trusted, tip, head)
+        policy, changes = overlay(trusted, theirs, provider_rows(trusted.plugins))
+        return policy, (gone, *changes)
     # Named so that its problems, and the places of its new rules, are not taken for the trusted's.
     called = f"{name} (head)"
     theirs, _ = read_untrusted(repository, head, name, called=called, trusted=trusted.plugins)
     return overlay(trusted, theirs, provider_rows(trusted.plugins))
+
+
+def _no_policy_in_head(repository: Repository, base: str | None, names: Sequence[str]) -> str:
+    had = base is not None and present(repository, base, names) is not None
+    return "the policy is removed" if had else "the head has no policy"
 
 
 def _foreign_branch(target: str, trusted: Policy) -> str:

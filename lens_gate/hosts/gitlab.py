@@ -56,15 +56,15 @@ def _merge_request(environ: Mapping[str, str]) -> Context:
     """A merge request's pipeline: detached, of merged results, or a merge train's.
 
     The source branch's own commit is only stated for merged results and trains; in a detached
-    pipeline ``CI_COMMIT_SHA`` is that commit. ``DIFF_BASE_SHA`` is where the author branched off:
-    the author chose it, so it never stands in for the target's tip.
+    pipeline ``CI_COMMIT_SHA`` is that commit. ``DIFF_BASE_SHA`` is not read: variables of a
+    pipeline can be set by who starts it, and git tells where the branch left its target.
     """
     where = _REQUEST + "TARGET_BRANCH_NAME"
     branch = branch_name(environ.get(where), where)
     train = environ.get(_REQUEST + "EVENT_TYPE") == "merge_train"
     head = "CI_COMMIT_SHA" if train else _REQUEST + "SOURCE_BRANCH_SHA"
     head = head if environ.get(head) else "CI_COMMIT_SHA"
-    tip, base = _REQUEST + "TARGET_BRANCH_SHA", _REQUEST + "DIFF_BASE_SHA"
+    tip = _REQUEST + "TARGET_BRANCH_SHA"
     source = environ.get(_REQUEST + "SOURCE_PROJECT_ID", "")
     return Context(
         host="gitlab",
@@ -73,7 +73,6 @@ def _merge_request(environ: Mapping[str, str]) -> Context:
         trust_ref=f"refs/heads/{branch}",
         target_commit=optional_commit_id(environ.get(tip), tip),
         head_ref=commit_id(environ.get(head), head),
-        merge_base=optional_commit_id(environ.get(base), base),
         is_fork=not source or source != environ.get(_REQUEST + "PROJECT_ID"),
         run_url=link(environ.get("CI_JOB_URL", "")),
         ci=True,

@@ -11,6 +11,7 @@ from lens_gate.metrics.arms import (
     of_arm,
     pairs_of,
     stored_arm,
+    warm_of_blocks,
 )
 from lens_gate.metrics.blocks import block_arms
 from lens_gate.metrics.catalogue import CATALOGUE, TargetKind, check_kind, prior_sd
@@ -49,13 +50,19 @@ class CellData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """Both arms of one duet's first pairs, or pairs of blocks. ``numbers`` are those of pairs."""
+    """Both arms of one duet's first pairs, or pairs of blocks. ``numbers`` are those of pairs.
+
+    ``samples`` are all of these pairs, with the warm requests that blocks begin with; ``warmup``
+    went before everything, and ``phase`` is that of the pairs.
+    """
 
     samples: tuple[Sample, ...]
     head: tuple[Sample, ...]
     control: tuple[Sample, ...]
     blocks: bool
     numbers: Pairs = field(default_factory=lambda: Pairs(head=(), control=()))
+    warmup: tuple[Sample, ...] = ()
+    phase: Phase = "measured"
 
 
 def sides_of(
@@ -63,8 +70,14 @@ def sides_of(
 ) -> Sides:
     """The first so many pairs of a cell, of one phase."""
     kept = first_pairs(samples, pairs, phase)
+    if blocks:
+        kept += warm_of_blocks(samples, pairs, phase)
+    # What was sent later was not there yet when a look was taken live.
+    last = max((s.seq for s in kept), default=-1)
     sides = Sides(
         samples=tuple(kept),
+        warmup=tuple(s for s in samples if _goes_before(s, last)),
+        phase=phase,
         head=tuple(of_arm(kept, "head", phase)),
         control=tuple(of_arm(kept, "control", phase)),
         blocks=blocks,
@@ -72,10 +85,17 @@ def sides_of(
     return sides if blocks else replace(sides, numbers=pairs_of(kept, phase))
 
 
+def _goes_before(sample: Sample, last: int) -> bool:
+    """It is of the cell's own warm-up, and was sent before this."""
+    return sample.phase == "warmup" and sample.block is None and sample.seq < last
+
+
 def pair_check(question: Question, sides: Sides, *, fraction: float) -> Check | str:
     """The check of a cell that is measured in pairs, or why there are no data for it."""
     if not question.relative:
-        found = absolute_check(question, sides.head, sides.samples)
+        found = _dead(sides) or absolute_check(
+            question, sides.head, [*sides.warmup, *sides.samples]
+        )
     elif question.bound is None:
         return NO_MARGIN
     elif sides.blocks:
@@ -83,6 +103,15 @@ def pair_check(question: Question, sides: Sides, *, fraction: float) -> Check | 
     else:
         found = _paired_check(question, sides, question.bound)
     return replace(found, fraction=fraction) if isinstance(found, Check) else found
+
+
+def _dead(sides: Sides) -> str:
+    """Why no limit can be held against the head: the control had no success either; or nothing."""
+    arms = (sides.head, sides.control)
+    if not all(arms) or any(s.failure is None for arm in arms for s in arm):
+        return ""
+    head, control = map(len, arms)
+    return f"environment: neither head (0 of {head}) nor control (0 of {control}) had a success"
 
 
 def _paired_check(question: Question, sides: Sides, margin: float) -> Check | str:
@@ -106,9 +135,9 @@ def _paired_check(question: Question, sides: Sides, margin: float) -> Check | st
 def _block_check(question: Question, sides: Sides, margin: float) -> Check | str:
     rule = question.rule
     head, control = block_arms(
-        sides.samples, rule.metric, rule.statistic, question.scenario.objectives
+        sides.samples, rule.metric, rule.statistic, question.scenario.objectives, sides.phase
     )
-    answered = any(sample.failure is None for sample in sides.samples)
+    answered = any(sample.failure is None for sample in (*sides.head, *sides.control))
     if answered and not (_size(head) or _size(control)) and CATALOGUE[rule.metric].per != "arm":
         return "no block has a value"
     shares = CATALOGUE[rule.metric].per == "arm"
@@ -122,6 +151,7 @@ def _block_check(question: Question, sides: Sides, margin: float) -> Check | str
         base=control,
         better="higher" if shares else question.row.better,
         unit=question.row.unit,
+        block="a good request" if shares or rule.metric == "goodput_rps" else "a value",
     )
 
 
@@ -223,7 +253,6 @@ def plain_check(question: Question, data: CellData) -> Check | str:
         run_sd=prior_sd(rule.metric, data.kind),
         better=CATALOGUE[rule.metric].better,
         unit=question.row.unit,
-        bad=_bad(rule.metric),
     )
 
 

@@ -157,8 +157,9 @@ def _of_history(terms: Terms, question: Question, verdict: Verdict) -> Verdict:
     if verdict.verdict == "fail":
         word = "slower" if question.row.unit == "s" else "worse"
         text = f"it is {word} than it used to be, which need not be this change's doing"
-        if terms.control_runs:
-            text += "; `compare: interleaved` measures it against the control and tells"
+        target = terms.policy.targets.get(question.row.target)
+        if terms.offer and (target is None or target.control is None):
+            text += f"; {terms.offer}"
         return replace(verdict, reason=f"{verdict.reason}; {text}")
     wanted = terms.policy.baseline.history
     if verdict.verdict == "inconclusive" and 0 < verdict.base_n < wanted:

@@ -25,11 +25,12 @@ def confirmed(
 
     ``sides`` are the new pairs, of which ``wanted`` were to be drawn and ``got`` are complete.
     """
+    pairs = "new pairs of blocks" if sides.blocks else "new pairs"
     if got < wanted:
-        return _open(first, f"not confirmed: {got} of {wanted} new pairs could be measured")
+        return _open(first, f"not confirmed: {got} of {wanted} {pairs} could be measured")
     check = pair_check(question, sides, fraction=1.0)
     if not isinstance(check, Check):
-        return _open(first, f"not confirmed in {wanted} new pairs: {check}")
+        return _open(first, f"not confirmed in {wanted} {pairs}: {check}")
 
     def again(checks: Sequence[Check]) -> list[Verdict]:
         return decide(checks, confidence=_KEY_2_ALONE, gamma=GAMMA, seed=seed)
@@ -37,8 +38,8 @@ def confirmed(
     (found,) = undisturbed([question], [check], again([check]), sides, again)
     said = _said(told(question, sides, found))
     if found.verdict != "fail":
-        return _open(first, f"not confirmed in {wanted} new pairs: {said}")
-    return replace(first, reason=f"{first.reason}; confirmed in {wanted} new pairs: {said}")
+        return _open(first, f"not confirmed in {wanted} {pairs}: {said}")
+    return replace(first, reason=f"{first.reason}; confirmed in {wanted} {pairs}: {said}")
 
 
 def _open(first: Verdict, why: str) -> Verdict:

@@ -20,13 +20,13 @@ from lens_gate.judge.needed import pairs_to_settle
 from lens_gate.judge.rates import absolute_rate_evidence, relative_rate_evidence
 from lens_gate.judge.shift import shift_evidence
 from lens_gate.judge.withhold import withheld
-from lens_gate.judge.words import Keys, absolute_reason, relative_reason
+from lens_gate.judge.words import Keys, absolute_reason, dead_reason, relative_reason
 from lens_gate.records.check import Check, Verdict, VerdictName
 from lens_gate.stats import special
 from lens_gate.stats.holm import holm
 
 POWER = 0.90
-"""With this chance a change of ``Verdict.detectable`` would have been shown."""
+"""With this chance a change of ``Verdict.detectable`` would have failed."""
 
 
 def decide(
@@ -100,8 +100,9 @@ def _check_arguments(checks: Sequence[Check], confidence: float, gamma: float, f
     for check in checks:
         if not isinstance(check, Check):
             raise LensError(f"a {type(check).__name__} is no Check", "decide takes Check records")
-    for name, value in (("confidence", confidence), ("gamma", gamma)):
-        if not 0 < value < 1:
+    given: tuple[tuple[str, object], ...] = (("confidence", confidence), ("gamma", gamma))
+    for name, value in given:
+        if not isinstance(value, int | float) or not 0 < value < 1:
             raise LensError(f"{name} is {value!r}", "a number between 0 and 1")
     if family < len(checks):
         raise LensError(
@@ -129,11 +130,15 @@ def _verdict(case: Case, found: Evidence, keys: Keys, *, alpha: float) -> Verdic
     detectable = needed = None
     if found.settled:
         verdict, reason = found.settled, found.note
+    elif found.dead:
+        shown = keys.key1 and found.p_margin <= keys.level
+        verdict = "fail" if shown else "no_data"
+        reason = dead_reason(found, keys, verdict)
     elif case.relative:
         verdict = _relative(case, found, keys)
         if verdict == "inconclusive":
             first = alpha * check.fraction / keys.family
-            detectable = _detectable(case, found, first)
+            detectable = _detectable(case, found, first, keys.level)
             needed = pairs_to_settle(case, found, first=first, second=keys.level, chance=POWER)
         reason = relative_reason(case, found, keys, verdict, detectable)
     else:
@@ -179,14 +184,24 @@ def _absolute(case: Case, found: Evidence, keys: Keys) -> VerdictName:
     return "inconclusive" if barred or not case.check.final else "pass"
 
 
-def _detectable(case: Case, found: Evidence, level: float) -> float | None:
-    """The smallest change that key 1 would have shown with ``POWER`` at this step of the family."""
-    if found.se is None:
+def _detectable(case: Case, found: Evidence, first: float, second: float) -> float | None:
+    """The smallest change that would have failed with ``POWER``, both keys turned.
+
+    Key 1 at ``first``, its level at this step of the family, and key 2, beyond the margin, at
+    ``second``. ``None`` where the spread is not known, or nothing could have failed.
+    """
+    if found.se is None or found.no_fail:
         return None
-    if math.isinf(found.df):
-        steps = special.norm_ppf(1.0 - level) + special.norm_ppf(POWER)
-    else:
-        steps = special.t_ppf(1.0 - level, found.df) + special.t_ppf(POWER, found.df)
+    margin = case.bound if found.scale == "share" else math.log1p(case.bound)
+    key1, key2 = (_steps(found.df, level) * found.se for level in (first, second))
+    worse = max(key1, margin + key2)
     if found.scale == "share":
-        return steps * found.se if case.check.better == "lower" else -steps * found.se
-    return change(steps * found.se, better=case.check.better)
+        return worse if case.check.better == "lower" else -worse
+    return change(worse, better=case.check.better)
+
+
+def _steps(df: float, level: float) -> float:
+    """So many standard errors away, a change is shown at this level with ``POWER``."""
+    if math.isinf(df):
+        return special.norm_ppf(1.0 - level) + special.norm_ppf(POWER)
+    return special.t_ppf(1.0 - level, df) + special.t_ppf(POWER, df)

@@ -6,7 +6,8 @@ a rise of what is tested.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from lens_gate.errors import LensError
 from lens_gate.judge.evidence import (
@@ -22,6 +23,7 @@ from lens_gate.judge.evidence import (
     too_few,
 )
 from lens_gate.judge.inputs import QUANTILES, Case, Side, lift_zeros
+from lens_gate.records.check import Check
 from lens_gate.stats import means, quantiles, rng, signed_rank, special
 
 
@@ -67,13 +69,14 @@ def duet_evidence(case: Case, control: Side, *, seed: int) -> Evidence:
     if settled is not None:
         return settled
     if not control.answered:
-        asked = f"0 of {control.asked}"
-        return Evidence(settled="no_data", note=f"the control had no successful request ({asked})")
+        what = f"block with {check.block}" if check.block else "successful request"
+        note = f"the control had no {what} (0 of {control.asked})"
+        return Evidence(settled="no_data", note=note)
     pairs = match(check.id, case.head, control)
     both = sum(map(all, zip(pairs.head.late, pairs.control.late, strict=True)))
     usable = pairs.n - both if check.kind == "typ" else pairs.n
     if usable < minimum(check.kind):
-        return too_few(usable, minimum(check.kind), "pairs")
+        return too_few(usable, minimum(check.kind), check.pairs)
     lifted = lift_zeros([pairs.head, pairs.control], each=check.kind != "mean")
     if lifted is None:
         return Evidence(settled="no_data", note="values of zero: no relative change", n=usable)
@@ -100,7 +103,7 @@ def duet_evidence(case: Case, control: Side, *, seed: int) -> Evidence:
         p_within=tested.p_within,
         p_better=tested.p_better,
         no_fail=_barred_fail(pairs, check.kind, check.better),
-        no_pass=_barred_pass(pairs, check.kind, check.better),
+        no_pass=_barred_pass(pairs, check),
         se=finite(tested.se),
         df=tested.df,
     )
@@ -141,15 +144,17 @@ def _pick(side: Side, places: list[int]) -> Side:
     )
 
 
-def _barred_pass(pairs: _Pairs, kind: str, better: str) -> str:
+def _barred_pass(pairs: _Pairs, check: Check) -> str:
+    kind, what = check.kind, check.pairs
     dropped = pairs.total - pairs.n
     if 10 * dropped > pairs.total:
-        return f"{dropped} of {pairs.total} pairs lost a side to an error, more than a tenth"
+        return f"{dropped} of {pairs.total} {what} lost a side to an error, more than a tenth"
     late = sum(map(any, zip(pairs.head.late, pairs.control.late, strict=True)))
     if 10 * late > pairs.n:
-        return f"{late} of {pairs.n} pairs timed out, more than a tenth"
+        word = "were late, or empty," if check.block else "timed out,"
+        return f"{late} of {pairs.n} {what} {word} more than a tenth"
     head_late = sum(pairs.head.late)
-    if kind != "typ" and reaches(kind, head_late, pairs.n, better=better):
+    if kind != "typ" and reaches(kind, head_late, pairs.n, better=check.better):
         return f"{head_late} of {pairs.n} timed out, so the {kind} is only a lower bound"
     return ""
 
@@ -216,18 +221,9 @@ def _test_quantile(
     swaps = rng.generator(*coins)
     over, under = [math.log(x) for x in slow], [math.log(x) for x in fast]
     estimate = quantiles.harrell_davis(over, p) - quantiles.harrell_davis(under, p)
-    null = quantiles.label_swap_se(over, under, p, shift=0.0, rng=swaps)
-    edge = quantiles.label_swap_se(over, under, p, shift=shift, rng=swaps)
-    if p == 0.5:
-        # A large change splits the pooled values in two heaps, and the median of swapped labels
-        # jumps between them: the larger the change, the less it would be seen. With the estimate
-        # taken off there is one heap; half as much again (a few pairs: double) is more than chance
-        # makes of that, so unchanged builds keep their rate.
-        own = quantiles.label_swap_se(over, under, p, shift=estimate, rng=swaps)
-        most = (1.0 + max(0.5, 10.0 / len(over))) * own
-        null, edge = min(null, most), min(edge, most)
-    null, edge = max(null, MIN_SE), max(edge, MIN_SE)
-    return _Tested(
+    null = max(quantiles.label_swap_se(over, under, p, shift=0.0, rng=swaps), MIN_SE)
+    edge = max(quantiles.label_swap_se(over, under, p, shift=shift, rng=swaps), MIN_SE)
+    tested = _Tested(
         estimate=estimate,
         low=estimate - Z95 * null,
         high=estimate + Z95 * null,
@@ -236,4 +232,39 @@ def _test_quantile(
         p_within=special.norm_sf((shift - estimate) / edge),
         p_better=special.norm_sf(-estimate / null),
         se=null,
+    )
+    if p != 0.5:
+        return tested
+    own = quantiles.label_swap_se(over, under, p, shift=estimate, rng=swaps)
+    return _far_apart(tested, over, under, shift, own)
+
+
+def _far_apart(
+    tested: _Tested, over: Sequence[float], under: Sequence[float], shift: float, own: float
+) -> _Tested:
+    """The test of a median, mended for arms that lie far apart, or far from the margin.
+
+    There the pooled values are two heaps, and the median of swapped labels jumps between them: the
+    larger the change, the less it would be seen. With the estimate taken off there is one heap,
+    and ``own`` is its error; half as much again (a few pairs: double) is more than chance makes of
+    that. A service with two modes has two heaps by itself, so this alone is no proof: the signed
+    rank of the pairs, which knows no heaps, has to say the same.
+    """
+    d = [x - y for x, y in zip(over, under, strict=True)]
+    bound = max((1.0 + max(0.5, 10.0 / len(over))) * own, MIN_SE)
+    se = min(tested.se, bound)
+
+    def either(by_swaps: float, distance: float, pairs: Sequence[float]) -> float:
+        return min(by_swaps, max(special.norm_sf(distance / bound), signed_rank.p_greater(pairs)))
+
+    estimate = tested.estimate
+    return replace(
+        tested,
+        low=estimate - Z95 * se,
+        high=estimate + Z95 * se,
+        p_worse=either(tested.p_worse, estimate, d),
+        p_margin=either(tested.p_margin, estimate - shift, [x - shift for x in d]),
+        p_within=either(tested.p_within, shift - estimate, [shift - x for x in d]),
+        p_better=either(tested.p_better, -estimate, [-x for x in d]),
+        se=se,
     )

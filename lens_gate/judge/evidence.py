@@ -6,7 +6,7 @@ from typing import Literal
 
 from lens_gate.judge.inputs import QUANTILES, Case, Side
 from lens_gate.records.check import VerdictName
-from lens_gate.stats import quantiles, signed_rank, special
+from lens_gate.stats import quantiles, rates, signed_rank, special
 
 MIN_USABLE = 8
 """Fewer usable requests, pairs or both never pass (statistics: edge cases)."""
@@ -24,7 +24,9 @@ REACH = 0.05
 class Evidence:
     """What the data say about one check.
 
-    ``settled`` and ``note`` are the answer where no test is needed or possible. The p-values are
+    ``settled`` and ``note`` are the answer where no test is needed or possible. ``dead`` says that
+    no request of the head succeeded, while some did on the other side: a failure where that is more
+    than chance, else no data. The p-values are
     those of ``Verdict``; ``p_better`` is the one-sided p of "no better than the base". ``no_fail``
     and ``no_pass`` say why a verdict is out of reach (empty: it is not). ``se`` with ``df`` degrees
     of freedom is the standard error of the change, on the log scale or, for error rates, as a
@@ -34,6 +36,7 @@ class Evidence:
 
     settled: VerdictName | None = None
     note: str = ""
+    dead: str = ""
     n: int = 0
     base_n: int = 0
     estimate: float | None = None
@@ -103,34 +106,43 @@ def gated_value(kind: str, values: tuple[float, ...]) -> float:
 def no_success(case: Case) -> Evidence | None:
     """The answer where no head request succeeded; ``None`` where one did.
 
-    All failing while the base succeeded is a failure; with the base failing as well it is the
+    All failing while the base succeeded is a failure, as far as it is no chance: of a target that
+    is nearly dead on both sides, one has the last success. On pairs each success is a coin
+    (McNemar's test), against a history it is Fisher's. With the base failing as well it is the
     environment; with nothing to hold it against there is no data. An absolute error rate without a
     base needs no success to be tested.
     """
     head = case.head
     if head.answered:
         return None
-    asked = f"0 of {head.asked}"
+    none = f"no successful request (0 of {head.asked})"
+    if case.check.block:
+        none = f"no block with {case.check.block} (0 of {head.asked})"
     if not head.asked:
         return Evidence(settled="no_data", note="no samples: no request of the head was measured")
     base_asked = sum(side.asked for side in case.base)
     base_answered = sum(side.answered for side in case.base)
     if base_answered:
-        base = "the control" if case.control is not None else "the history"
+        chance, base = rates.mcnemar_greater(base_answered, 0), "the control"
+        if case.control is None:
+            base_bad, base = base_asked - base_answered, "the history"
+            chance = rates.fisher_greater(head.asked, head.asked, base_bad, base_asked)
+        had = f"{base} had {base_answered} of {base_asked}"
         return Evidence(
-            settled="fail",
-            note=f"no successful request ({asked}), while {base} had {base_answered}",
+            dead=f"{none}, while {had}",
+            p_worse=chance,
+            p_margin=chance,
         )
     if base_asked:
         return Evidence(
             settled="no_data",
-            note=f"environment: no successful request ({asked}), nor on the other side",
+            note=f"environment: {none}, nor on the other side",
         )
     if case.check.kind == "error_rate" and not case.relative:
         return None
     return Evidence(
         settled="no_data",
-        note=f"no successful request ({asked}), and nothing to hold that against",
+        note=f"{none}, and nothing to hold that against",
     )
 
 

@@ -6,6 +6,7 @@ the service is worse *than its history*, not that this change did it.
 """
 
 import math
+from functools import lru_cache
 
 from lens_gate.judge.evidence import (
     MIN_SE,
@@ -38,17 +39,34 @@ def history_evidence(case: Case) -> Evidence:
     if settled is not None:
         return settled
     if not case.runs:
-        return Evidence(settled="inconclusive", note=NO_BASELINE, n=n)
+        return Evidence(
+            settled="inconclusive", note=NO_BASELINE, n=n, head_value=_alone(case, need)
+        )
     runs = [run for run in case.runs if len(run.values) >= need]
     if not runs:
         note = f"no comparable baseline: none of {len(case.runs)} runs has {need} usable requests"
-        return Evidence(settled="inconclusive", note=f"{note}; this run is offered", n=n)
+        return Evidence(
+            settled="inconclusive",
+            note=f"{note}; this run is offered",
+            n=n,
+            head_value=_alone(case, need),
+        )
     if n < need:
         return too_few(n, need, "requests")
     lifted = lift_zeros([head, *runs], each=check.kind != "mean")
     if lifted is None:
         return Evidence(settled="no_data", note="values of zero: no relative change", n=n)
     return _compare(case, runs, lifted)
+
+
+def _alone(case: Case, need: int) -> float | None:
+    """The head's statistic, which a first run is read for; ``None`` of too few, or of zeros."""
+    kind, head = case.check.kind, case.head
+    lifted = lift_zeros([head], each=kind != "mean")
+    if len(head.values) < need or lifted is None or not any(head.values):
+        return None
+    sign = 1.0 if case.check.better == "lower" else -1.0
+    return math.exp(sign * point(kind, lifted[0], head.late, sign)[0])
 
 
 def _compare(case: Case, runs: list[Side], lifted: tuple[tuple[float, ...], ...]) -> Evidence:
@@ -89,16 +107,23 @@ def _compare(case: Case, runs: list[Side], lifted: tuple[tuple[float, ...], ...]
     )
 
 
+@lru_cache(maxsize=1024)
 def point(
     kind: str, values: tuple[float, ...], late: tuple[bool, ...], sign: float
 ) -> tuple[float, float]:
-    """A run's statistic on the log scale, more is worse, with its standard error."""
+    """A run's statistic on the log scale, more is worse, with its standard error.
+
+    Kept, since a stored run is asked the same again: for each verdict that is looked at twice.
+    """
     if kind == "mean":
         log_mean, se = means.log_mean_se(values)
         return sign * log_mean, max(se, MIN_SE)
-    logs = [sign * math.log(value) for value in values]
-    worst = max(logs)
-    logs = [worst if flag else x for x, flag in zip(logs, late, strict=True)]
+    logs = list(map(math.log, values))
+    if sign < 0:
+        logs = [-x for x in logs]
+    if any(late):
+        worst = max(logs)
+        logs = [worst if flag else x for x, flag in zip(logs, late, strict=True)]
     if kind == "typ":
         return signed_rank.hodges_lehmann(logs), max(_typ_se(logs), MIN_SE)
     p = QUANTILES[kind] if sign > 0 else 1.0 - QUANTILES[kind]

@@ -143,19 +143,18 @@ def _side(arm: object, name: str, *, counted: bool) -> Side:
         raise LensError(f"{name} is a {type(arm).__name__}", "an Arm is needed")
     try:
         raw = _walk(arm.values)
-        values = tuple(0.0 for _ in raw) if counted else tuple(float(x) for x in raw)
+        values = (0.0,) * len(raw) if counted else tuple(map(float, raw))
     except (TypeError, ValueError):
         raise LensError(
             f"{name}: values hold something that is no number",
             "values is one flat sequence of numbers, one for each request that has one",
         ) from None
-    for value in values:
-        if not 0 <= value < math.inf:
-            raise LensError(
-                f"{name}: {value!r} is no measurement",
-                "values are finite and not negative; a request without a value is one of `errors`, "
-                "a timeout is its limit marked in `censored`",
-            )
+    if not _measurements(values):
+        raise LensError(
+            f"{name}: {next(x for x in values if not 0 <= x < math.inf)!r} is no measurement",
+            "values are finite and not negative; a request without a value is one of `errors`, "
+            "a timeout is its limit marked in `censored`",
+        )
     late = _late(arm, name, len(values))
     return Side(
         values=values,
@@ -165,10 +164,19 @@ def _side(arm: object, name: str, *, counted: bool) -> Side:
     )
 
 
+def _measurements(values: tuple[float, ...]) -> bool:
+    """Whether all are numbers of at least zero; most often their sum says so at once."""
+    if not values or (math.isfinite(sum(values)) and min(values) >= 0.0):
+        return True
+    return all(0 <= value < math.inf for value in values)
+
+
 def _walk(items: object) -> tuple[Any, ...]:
     if isinstance(items, str | bytes) or not isinstance(items, Iterable):
         raise TypeError
-    return tuple(items)
+    # Arrays turn themselves into plain numbers faster than one by one.
+    plain = getattr(items, "tolist", None)
+    return tuple(items if plain is None else plain())
 
 
 def _late(arm: Arm, name: str, n: int) -> tuple[bool, ...]:
@@ -230,6 +238,8 @@ def lift_zeros(sides: Sequence[Side], *, each: bool) -> tuple[tuple[float, ...],
         if 10 * zeros > len(side.values) if each else zeros == len(side.values):
             return None
     if not each:
+        return tuple(side.values for side in sides)
+    if not any(side.values.count(0.0) for side in sides):
         return tuple(side.values for side in sides)
     least = min(value for side in sides for value in side.values if value > 0)
     return tuple(tuple(max(value, least) for value in side.values) for side in sides)

@@ -6,8 +6,8 @@ from lens_gate.judge.evidence import Evidence, minimum
 from lens_gate.judge.inputs import Case
 from lens_gate.stats import special
 
-MOST_PAIRS = 100_000
-"""More than anybody would send: as good as never."""
+NEVER = 100_000
+"""So many pairs are more than anybody would send: no larger number is told."""
 
 
 def pairs_to_settle(
@@ -28,7 +28,8 @@ def pairs_to_settle(
         chance: how sure it is to be.
 
     Returns:
-        ``None`` where no number would (the estimate lies at the margin), or none is known.
+        ``NEVER`` where the estimate lies at the margin or next to it. ``None`` where something
+        else than the number bars a verdict, or none is known.
     """
     worse = _worsening(case, found)
     if case.control is None or found.se is None or worse is None:
@@ -40,8 +41,10 @@ def pairs_to_settle(
         barred, steps = found.no_pass, [(margin - worse, second)]
         if not case.bound:
             steps.append((-worse, first))
-    if barred or min(distance for distance, _ in steps) <= 0:
+    if barred:
         return None
+    if min(distance for distance, _ in steps) <= 0:
+        return NEVER
     unit = found.se * math.sqrt(found.n)
     sure = special.norm_ppf(chance)
     needed = max(
@@ -50,7 +53,7 @@ def pairs_to_settle(
     least = max(minimum(case.check.kind), found.n + 1)
     if case.check.kind == "typ":  # of n signs not even all alike show more than 2^-n
         least = max(least, math.ceil(-math.log2(min(level for _, level in steps))))
-    return max(math.ceil(needed), least) if needed <= MOST_PAIRS else None
+    return max(math.ceil(needed), least) if needed < NEVER else NEVER
 
 
 def _worsening(case: Case, found: Evidence) -> float | None:

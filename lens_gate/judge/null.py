@@ -20,7 +20,7 @@ def null_rate(sessions: Sequence[NullSession]) -> str:
     last = max(session.created for session in sessions)
     day = f"{last[:4]}-{last[4:6]}-{last[6:8]}"
     return (
-        f"measured on the real targets: {failed} of {runs} A/A runs raised a false alarm (at most "
+        f"{failed} of {runs} A/A runs on the real targets raised a false alarm (at most "
         f"{format_share(high)} with 95 % confidence; last measured on {day})"
     )
 

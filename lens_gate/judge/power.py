@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
 
-from lens_gate.judge.evidence import MIN_SE, minimum
+from lens_gate.judge.evidence import MIN_SE, MIN_USABLE, minimum
 from lens_gate.stats import history, power, special
 from lens_gate.stats import looks as spending
 
@@ -93,6 +93,19 @@ def _duet_odds(trial: DuetTrial, margin: float, change: float) -> Odds:
         minimum(trial.kind),
         lambda n, share: _at_look(trial, n, share, math.log1p(margin), math.log1p(change)),
     )
+
+
+@lru_cache(maxsize=256)
+def fewest_blocks(family: int, alpha: float = ALPHA) -> int:
+    """The fewest pairs of blocks with which one of so many checks can fail at all.
+
+    n pairs have 2^n ways to fall out, and the worst of them, every block of the head worse than the
+    control's, has a chance of 2^-n in an unchanged build: no data show more than that.
+    """
+    n = MIN_USABLE
+    while 0.5**n > alpha / family:
+        n += 1
+    return n
 
 
 def joined(looks: Looks, least: int, at_look: Callable[[int, float], Odds]) -> Odds:

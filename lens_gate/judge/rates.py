@@ -79,7 +79,8 @@ def relative_rate_evidence(case: Case) -> Evidence:
     if not asked:
         if case.control is not None:
             return Evidence(settled="no_data", note="the control sent no request", n=head.n)
-        return Evidence(settled="inconclusive", note=NO_BASELINE, n=head.n)
+        rate = 1.0 - head.rate if case.check.better == "higher" else head.rate
+        return Evidence(settled="inconclusive", note=NO_BASELINE, n=head.n, head_value=rate)
     base = _pooled(asked)
     if min(head.n, base.n) < MIN_USABLE:
         return too_few(min(head.n, base.n), MIN_USABLE, "requests")

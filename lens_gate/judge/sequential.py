@@ -22,8 +22,9 @@ from lens_gate.judge.checks import Sides, pair_check, sides_of, told
 from lens_gate.judge.confirming import confirmed
 from lens_gate.judge.decide import decide
 from lens_gate.judge.disturbance import undisturbed
+from lens_gate.judge.one_sided import unless_replaced
 from lens_gate.judge.terms import FAMILIES, Question, Terms, under_ceiling
-from lens_gate.metrics.arms import complete_blocks, complete_pairs
+from lens_gate.metrics.arms import complete_blocks, complete_pairs, whole_blocks
 from lens_gate.records.check import Check, Verdict
 from lens_gate.records.look import LookAnswer, LookReport
 from lens_gate.records.plan import Duet
@@ -32,8 +33,6 @@ from lens_gate.records.sample import Phase, Sample
 from lens_gate.stats.looks import last_look, spent
 
 _GOOD = ("pass", "improved")
-# A cell that ended for one of these reasons broke off nothing.
-_WHOLE = frozenset({"complete", "decided", "stopped"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,8 +132,8 @@ def replay(
         return state
     plan = terms.plans[cell]
     own = [s for s in samples if s.cell == cell]
-    if duet.block_s > 0 and (end is None or end.reason not in _WHOLE):
-        own = _whole_blocks(own)
+    if duet.block_s > 0:
+        own = whole_blocks(own, end)
     complete = min(_complete(duet, own, "measured"), plan.n)
     sizes = [found.pairs for found in duet.looks if found.pairs <= complete]
     for size in sizes:
@@ -150,14 +149,6 @@ def replay(
 def _looked(terms: Terms, state: CellLooks, samples: Sequence[Sample], pairs: int) -> CellLooks:
     after = look(terms, state, samples, pairs)
     return look(terms, after, samples, pairs) if after.suspects else after
-
-
-def _whole_blocks(samples: Sequence[Sample]) -> list[Sample]:
-    """Without the pair of blocks that was under way at the end."""
-    under_way = max(samples, key=lambda s: s.seq, default=None)
-    if under_way is None:
-        return []
-    return [s for s in samples if (s.phase, s.block) != (under_way.phase, under_way.block)]
 
 
 def _complete(duet: Duet, samples: Sequence[Sample], phase: Phase) -> int:
@@ -289,7 +280,10 @@ def _verdicts(
             )
 
         verdicts = undisturbed(asked, checks, again(checks), sides, again)
-        found |= {q.id: told(q, sides, v) for q, v in zip(asked, verdicts, strict=True)}
+        found |= {
+            q.id: unless_replaced(told(q, sides, v), terms.duet(q.cell))
+            for q, v in zip(asked, verdicts, strict=True)
+        }
     return found
 
 

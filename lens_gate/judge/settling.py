@@ -6,16 +6,23 @@ from typing import Literal
 from lens_gate.records.check import Verdict
 from lens_gate.records.plan import CellPlan
 
+MOST = 10
+"""More than so many times its N is no advice for a cell."""
+
 
 def needs(
     verdict: Verdict, plan: CellPlan | None, *, mode: Literal["duet", "history", ""]
 ) -> tuple[int | None, Decimal | None]:
-    """Requests in all, both arms counted, and their expected price; ``None`` where not known.
+    """Requests in all, both arms counted, and their expected price.
+
+    ``None`` where not known, or more than ``MOST`` times what the cell has planned.
 
     A duet needs pairs (in blocks: pairs of blocks, each as full as it may be), a history runs of
     as many requests as this one has planned.
     """
     if verdict.needed_n is None or plan is None or not mode:
+        return None, None
+    if mode != "history" and verdict.needed_n > MOST * plan.n:
         return None, None
     if mode == "history" or plan.duet is None:
         requests = verdict.needed_n * plan.n

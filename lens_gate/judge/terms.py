@@ -11,12 +11,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
-from lens_gate.metrics.catalogue import (
-    CATALOGUE,
-    TargetKind,
-    default_drift,
-    default_margin,
-)
+from lens_gate.metrics.catalogue import CATALOGUE, TargetKind
+from lens_gate.metrics.margins import Base, MarginFrom, is_asked, margin_of
 from lens_gate.records.check import Verdict
 from lens_gate.records.plan import CellPlan, Duet
 from lens_gate.records.policy import Policy, Rule, Scenario
@@ -83,8 +79,8 @@ class Terms:
 
     ``policy`` has the rules that apply. ``plans`` are those of the run by cell, ``kinds`` the
     targets' by key. ``relative`` is false where the policy compares with nothing; cells of a duet
-    are compared all the same. ``waivers`` are only those in force. ``control_runs``: a control
-    could be run for the cells that are no duets, so that a duet can be offered.
+    are compared all the same. ``waivers`` are only those in force. ``offer`` says how a duet could
+    be had for what is held against history; it is empty where none could.
     """
 
     policy: Policy
@@ -93,7 +89,7 @@ class Terms:
     seed: int
     relative: bool = True
     waivers: Sequence[Waiver] = ()
-    control_runs: bool = False
+    offer: str = ""
 
     def duet(self, cell: str) -> Duet | None:
         """The control's side of this cell, where it is measured in pairs."""
@@ -123,31 +119,24 @@ class Terms:
         for limit, bound in limits:
             if bound is not None:
                 yield _question(scenario, rule, target, limit, bound, waiver)
-        duet = self.duet(cell)
-        if not rule.relative or not (self.relative or duet):
+        plan = self.plans.get(cell)
+        if not is_asked(rule, plan, history=self.relative):
             return
-        margin, given = self._margin(rule, target, duet)
-        yield _question(
+        duet = self.duet(cell)
+        mode: Base = "duet" if duet else "history"
+        margin, margin_from = margin_of(rule, mode, self.kinds.get(target, "hosted"))
+        question = _question(
             scenario,
             rule,
             target,
             "relative",
             margin,
             waiver,
-            mode="duet" if duet else "history",
-            margin_from="policy" if given else "default",
+            mode=mode,
+            margin_from=margin_from,
         )
-
-    def _margin(self, rule: Rule, target: str, duet: Duet | None) -> tuple[float | None, bool]:
-        """The margin, and whether the rule names it: a rule may name that of the other mode."""
-        own, other = rule.max_drift, rule.max_regression
-        default = default_drift
-        if duet:
-            own, other, default = rule.max_regression, rule.max_drift, default_margin
-        if own is not None:
-            return own, True
-        found = default(rule.metric, rule.statistic, self.kinds.get(target, "hosted"))
-        return (other, True) if found is None else (found, False)
+        in_blocks = duet is not None and duet.block_s > 0 and not rule.new_in_head
+        yield replace(question, row=replace(question.row, in_blocks=in_blocks))
 
 
 def _family(rule: Rule) -> Family:
@@ -164,8 +153,8 @@ def _question(
     bound: float | None,
     waiver: Waiver | None,
     *,
-    mode: Literal["duet", "history", ""] = "",
-    margin_from: Literal["policy", "default", ""] = "",
+    mode: Base | Literal[""] = "",
+    margin_from: MarginFrom | Literal[""] = "",
 ) -> Question:
     relative = limit == "relative"
     fresh = relative and rule.new_in_head

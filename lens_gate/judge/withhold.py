@@ -14,6 +14,7 @@ from lens_gate.records.check import Arm, Check, Verdict
 from lens_gate.units import format_amount
 
 _GOOD = ("pass", "improved")
+_BOUNDS = "Arm.low and Arm.high have one number for each value, below and above it"
 
 Again = Callable[[Sequence[Check]], list[Verdict]]
 """Decides checks as they stand, bounds aside."""
@@ -114,21 +115,24 @@ def _bounds(arm: Arm) -> tuple[tuple[float, ...], tuple[float, ...]]:
     low = values if arm.low is None else _numbers(arm.low)
     high = values if arm.high is None else _numbers(arm.high)
     if not len(low) == len(values) == len(high):
-        raise LensError("the bounds of an arm are not one for each value")
+        raise LensError("the bounds of an arm are not one for each value", _BOUNDS)
     if not all(least <= x <= most for least, x, most in zip(low, values, high, strict=True)):
-        raise LensError("an arm has values beyond their own bounds")
+        raise LensError("an arm has values beyond their own bounds", _BOUNDS)
     return low, high
 
 
-def _numbers(items: Any) -> tuple[float, ...]:  # noqa: ANN401  # array-like, read before by read_case
-    return tuple(float(item) for item in items)
+def _numbers(items: Any) -> tuple[float, ...]:  # noqa: ANN401  # array-like, or what a caller took for it
+    try:
+        return tuple(float(item) for item in items)
+    except (TypeError, ValueError):
+        raise LensError("the bounds of an arm hold something that is no number", _BOUNDS) from None
 
 
 def _errors(arm: Arm) -> tuple[int, int]:
     low = arm.errors if arm.errors_low is None else arm.errors_low
     high = arm.errors if arm.errors_high is None else arm.errors_high
     if not 0 <= low <= arm.errors <= high <= _size(arm):
-        raise LensError("an arm has errors beyond their own bounds")
+        raise LensError("an arm has errors beyond their own bounds", _BOUNDS)
     return low, high
 
 

@@ -48,6 +48,11 @@ _MEANINGS = {
     "meets its objectives less often": ("goodput",),
 }
 _LONGER = "writes longer answers"
+# Of these a longer answer has more at the same pace.
+_LENGTHS = ("output_tokens", "reasoning_tokens")
+_OF_LENGTH = (*_LENGTHS, "e2e", "e2e_scheduled", "cost_usd")
+_PACE = ("ttft", "itl")
+_HELD = ("pass", "improved")
 _CELLS_NAMED = 3
 _IMPROVED_NAMED = 3
 
@@ -56,12 +61,10 @@ def headline(outcome: Outcome, rows: Sequence[Row], cells: Sequence[CellReport],
     """The answer in one or two sentences. ``why`` explains an outcome that rows do not."""
     gating = [row for row in rows if counts(row)]
     if outcome == "failed":
-        failed = _failed([row for row in gating if row.name == "fail"], cells)
+        failed = _failed([row for row in gating if row.name == "fail"], rows, cells)
         return _sentence(failed) + _stopped(gating)
     if outcome == "inconclusive":
-        return _sentence(
-            f"{_of(gating, 'inconclusive')} could not be decided; none was shown to be worse"
-        )
+        return _sentence(f"{_of(gating, 'inconclusive')} could not be decided; {_none(gating)}")
     if outcome == "no_data":
         return _sentence(_no_data(gating, why))
     if outcome == "passed":
@@ -73,6 +76,16 @@ def headline(outcome: Outcome, rows: Sequence[Row], cells: Sequence[CellReport],
         "unchanged": "nothing that is measured differs",
     }
     return _sentence(f"{words[outcome]}: {why}" if why else words[outcome])
+
+
+def _none(gating: Sequence[Row]) -> str:
+    """What an undecided gate did show: worse it may be, by no more than is allowed."""
+    kinds = {row.kind for row in gating if row.name == "inconclusive"}
+    if kinds == {"absolute"}:
+        return "none was shown to be beyond its limit"
+    if "absolute" in kinds:
+        return "none was shown to be beyond its margin or limit"
+    return "none was shown to be worse by more than its margin"
 
 
 def _stopped(gating: Sequence[Row]) -> str:
@@ -116,22 +129,24 @@ def _no_data(gating: Sequence[Row], why: str) -> str:
     return f"{_of(gating, 'no_data')} had no data: {reasons[0]}{more}"
 
 
-def _failed(failed: Sequence[Row], cells: Sequence[CellReport]) -> str:
+def _failed(failed: Sequence[Row], rows: Sequence[Row], cells: Sequence[CellReport]) -> str:
     by_cell: dict[str, list[Row]] = {}
     for row in failed:
         by_cell.setdefault(f"{row.scenario}/{row.target}", []).append(row)
     reports = {f"{cell.scenario}/{cell.target}": cell for cell in cells}
     named = list(by_cell.items())[:_CELLS_NAMED]
     parts = [
-        f"{cell}{_against(rows)} {_what_happened(rows, reports.get(cell))}" for cell, rows in named
+        f"{cell}{_against(own)} {_longer(own, rows, reports.get(cell))}"
+        f"{_what_happened(own, reports.get(cell))}"
+        for cell, own in named
     ]
     if len(by_cell) > len(named):
         parts.append(f"and {_count(len(by_cell) - len(named), 'more cell')}")
     whys = [
         why
-        for cell, rows in named
-        if cell in reports and any(row.metric == "e2e" for row in rows)
-        if (why := _apportioned(reports[cell]))
+        for cell, own in named
+        if cell in reports and any(row.metric == "e2e" for row in own)
+        if (why := _apportioned(own, reports[cell]))
     ]
     if len(by_cell) == 1:
         return ". ".join([*parts, *whys])
@@ -144,10 +159,40 @@ def _against(rows: Sequence[Row]) -> str:
     return ", against its history," if modes == {"history"} else ""
 
 
-def _apportioned(cell: CellReport) -> str:
-    if cell.duet is not None:
-        return pair_apportion(cell.duet.metrics, cell.duet.moved)
-    return apportion(cell.metrics, cell.history)
+def _longer(failed: Sequence[Row], rows: Sequence[Row], cell: CellReport | None) -> str:
+    """``is longer, not slower: it``, where that is all, and shown: TTFT and ITL passed."""
+    first = failed[0]
+    held = {
+        row.metric: all(
+            other.name in _HELD
+            for other in rows
+            if (other.kind, other.scenario, other.target, other.metric)
+            == ("relative", row.scenario, row.target, row.metric)
+        )
+        for row in rows
+        if (row.kind, row.scenario, row.target) == ("relative", first.scenario, first.target)
+    }
+    lengthened = any(row.metric in _LENGTHS for row in failed) or _longer_by(cell) > 0
+    grew = all(row.kind == "relative" and row.metric in _OF_LENGTH for row in failed)
+    paced = all(held.get(metric, False) for metric in _PACE)
+    return "is longer, not slower: it " if lengthened and grew and paced else ""
+
+
+def _apportioned(rows: Sequence[Row], cell: CellReport) -> str:
+    if cell.duet is None:
+        return apportion(cell.metrics, cell.history)
+    text = pair_apportion(cell.duet.metrics, cell.duet.moved)
+    early = any(_decided_at(row, cell) for row in rows)
+    return f"Over all {cell.duet.pairs} pairs {text}" if text and early else text
+
+
+def _decided_at(row: Row, cell: CellReport | None) -> int:
+    """After how many pairs, where its cell went on for others; 0 where it has all there are."""
+    if cell is None or cell.duet is None or row.mode != "duet":
+        return 0
+    looks = (look for look in cell.duet.looks if row.verdict.id in look.decided)
+    pairs = next((look.pairs for look in looks if not look.confirming), 0)
+    return pairs if pairs < cell.duet.pairs else 0
 
 
 def _what_happened(rows: Sequence[Row], cell: CellReport | None) -> str:
@@ -156,9 +201,12 @@ def _what_happened(rows: Sequence[Row], cell: CellReport | None) -> str:
     for meaning, metrics in _MEANINGS.items():
         of_these = [row for row in relative if row.metric in metrics]
         if of_these:
-            parts.append(f"{meaning} ({_changes(of_these)})")
+            parts.append(f"{meaning} ({_changes(of_these, cell)})")
         elif meaning == _LONGER and relative and (grown := _longer_by(cell)):
-            parts.append(f"{meaning} (output tokens {signed(grown)})")
+            pairs = cell.duet.pairs if cell and cell.duet else 0
+            early = any(_decided_at(row, cell) for row in relative)
+            over = f" over all {pairs} pairs" if early else ""
+            parts.append(f"{meaning} (output tokens {signed(grown)}{over})")
     limited = [row for row in rows if row.kind != "relative"]
     if limited:
         names = ", ".join(_statistic(row) for row in limited)
@@ -185,8 +233,12 @@ def _longer_by(cell: CellReport | None) -> float:
     return grown if grown > 2 * WORTH_NAMING else 0.0
 
 
-def _changes(rows: Iterable[Row]) -> str:
-    return ", ".join(f"{_statistic(row)} {_change(row)}".strip() for row in rows)
+def _changes(rows: Iterable[Row], cell: CellReport | None = None) -> str:
+    return ", ".join(
+        f"{_statistic(row)} {_change(row)}".strip()
+        + (f" at {pairs} pairs" if (pairs := _decided_at(row, cell)) else "")
+        for row in rows
+    )
 
 
 def _change(row: Row) -> str:

@@ -85,6 +85,14 @@ def _undecided(case: Case, found: Evidence, keys: Keys, values: str) -> str:
     )
 
 
+def dead_reason(found: Evidence, keys: Keys, verdict: VerdictName) -> str:
+    """The sentence where no request of the head succeeded and some of the other side did."""
+    p = f"{p_text(found.p_worse)}{keys.over}"
+    if verdict == "fail":
+        return f"{found.dead} ({p})"
+    return f"environment: {found.dead}, which could be chance ({p})"
+
+
 def absolute_reason(case: Case, found: Evidence, keys: Keys, verdict: VerdictName) -> str:
     """The sentence for an absolute check whose data were tested."""
     lower = case.check.better == "lower"

@@ -12,13 +12,16 @@ from lens_gate.metrics.rows import LOST, Numbers, arm_of, numbers_of, stored_num
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.check import Arm
 from lens_gate.records.report import Unit
-from lens_gate.records.run import Run
+from lens_gate.records.run import CellEnd, Run
 from lens_gate.records.sample import ArmName, Phase, Sample
 
 ENVIRONMENT_KEPT: frozenset[str] = frozenset(
     {"lens_gate", "python", "platform", "loop", "clock", "runner"}
 )
 """What a baseline remembers of the client's side: nothing that names a person, host or account."""
+
+# A cell that ended for one of these reasons broke off nothing.
+_BROKE_OFF_NOTHING = frozenset({"complete", "decided", "stopped"})
 
 # Decimal places of stored values: what the clock and the bill carry.
 _PLACES: Mapping[Unit, int] = {
@@ -87,8 +90,8 @@ class Pairs:
 
 
 def pairs_of(samples: Iterable[Sample], phase: Phase = "measured") -> Pairs:
-    """Both sides of the pairs of one cell, in the order of sending."""
-    samples = list(samples)
+    """Both sides of the pairs of one cell, in the order of sending. Blocks of load have none."""
+    samples = [sample for sample in samples if sample.pair is not None]
     return Pairs(
         head=tuple(numbers_of(of_arm(samples, "head", phase))),
         control=tuple(numbers_of(of_arm(samples, "control", phase))),
@@ -138,9 +141,23 @@ def complete_pairs(samples: Iterable[Sample], phase: Phase = "measured") -> int:
 def complete_blocks(samples: Iterable[Sample], phase: Phase = "measured") -> int:
     """The n such that in the pairs of blocks 0 to n - 1 both arms have sent.
 
-    Where a cap ended the cell, the last of them may have been broken off.
+    Of a run that has ended, ask for ``whole_blocks`` first: the last pair may be broken off.
     """
     return _leading((s.arm, s.block) for s in samples if s.phase == phase)
+
+
+def whole_blocks(samples: Iterable[Sample], end: CellEnd | None) -> list[Sample]:
+    """The samples of a cell in blocks, without the pair of blocks that its end broke off.
+
+    ``None`` is the end of a run that was killed. A cap that strikes just between two pairs takes
+    the last one too: nothing in the samples tells that it was over.
+    """
+    samples = list(samples)
+    under_way = max(samples, key=lambda s: s.seq, default=None)
+    if under_way is None or (end is not None and end.reason in _BROKE_OFF_NOTHING):
+        return samples
+    cut = (under_way.phase, under_way.block)
+    return [s for s in samples if (s.phase, s.block) != cut]
 
 
 def _leading(numbered: Iterable[tuple[ArmName, int | None]]) -> int:
@@ -158,6 +175,26 @@ def first_pairs(samples: Iterable[Sample], pairs: int, phase: Phase = "measured"
         number = sample.pair if sample.block is None else sample.block
         if sample.phase == phase and number is not None and number < pairs:
             found.append(sample)
+    return found
+
+
+def warm_of_blocks(
+    samples: Iterable[Sample], blocks: int, phase: Phase = "measured"
+) -> list[Sample]:
+    """The unmeasured requests over kept connections with which the first pairs of blocks began.
+
+    Blocks of both phases have the same numbers; what comes next in a block says whose they are.
+    """
+    waiting: dict[tuple[ArmName, int], list[Sample]] = {}
+    found: list[Sample] = []
+    for sample in sorted(samples, key=lambda s: s.seq):
+        if sample.block is None:
+            continue
+        key = (sample.arm, sample.block)
+        if sample.phase == "warmup":
+            waiting.setdefault(key, []).append(sample)
+        elif (before := waiting.pop(key, None)) and sample.phase == phase:
+            found += before if sample.block < blocks else ()
     return found
 
 

@@ -7,15 +7,15 @@ of the good requests.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lens_gate.metrics.arms import of_arm
 from lens_gate.metrics.catalogue import CATALOGUE
-from lens_gate.metrics.cold_start import cold_arms
+from lens_gate.metrics.cold_start import cold_blocks
 from lens_gate.metrics.rows import good, numbers_of
 from lens_gate.metrics.window import block_rate
 from lens_gate.records.check import Arm
-from lens_gate.records.sample import ArmName, Sample
+from lens_gate.records.sample import ArmName, Phase, Sample
 from lens_gate.stats.describe import describe
 from lens_gate.stats.rank_sum import shift
 
@@ -24,31 +24,37 @@ _LATE = 10
 
 
 def block_arms(
-    samples: Iterable[Sample], metric: str, statistic: str, objectives: Mapping[str, float]
+    samples: Iterable[Sample],
+    metric: str,
+    statistic: str,
+    objectives: Mapping[str, float],
+    phase: Phase = "measured",
 ) -> tuple[Arm, Arm]:
     """The head's and the control's side of a check on the pairs of blocks of one cell.
 
     The keys are the numbers of the pairs of blocks. A block without a number, since none of its
     requests succeeded, is an error. Of the shares (``error_rate``, ``goodput``) the number is the
     share of good requests, half a request added on either side so that none is zero; where no
-    request of an arm was good, all its blocks are errors.
+    request of an arm was good, all its blocks are errors. A rate of nothing is worse than any other
+    and has no ratio to them: like a time-out it counts, censored at the arm's lowest. Blocks of
+    cold requests begin with warm ones, of phase ``warmup``: the cost of a cold start is what the
+    others take longer than those.
 
     Raises:
         KeyError: no such metric.
     """
     samples = list(samples)
+    if metric == "cold_start_penalty":
+        return _penalties(samples, "head", phase), _penalties(samples, "control", phase)
+    head, control = of_arm(samples, "head", phase), of_arm(samples, "control", phase)
     return (
-        _arm(of_arm(samples, "head"), "head", metric, statistic, objectives),
-        _arm(of_arm(samples, "control"), "control", metric, statistic, objectives),
+        _arm(head, metric, statistic, objectives),
+        _arm(control, metric, statistic, objectives),
     )
 
 
 def _arm(
-    samples: Sequence[Sample],
-    arm: ArmName,
-    metric: str,
-    statistic: str,
-    objectives: Mapping[str, float],
+    samples: Sequence[Sample], metric: str, statistic: str, objectives: Mapping[str, float]
 ) -> Arm:
     blocks: dict[int | None, list[Sample]] = {}
     for sample in samples:
@@ -58,22 +64,33 @@ def _arm(
         return _shares(blocks, objectives if metric == "goodput" else {})
     if per == "request":
         return _statistics(blocks, metric, statistic)
-    numbers = {
-        block: _penalty(own, arm)
-        if metric == "cold_start_penalty"
-        else block_rate(own, metric, objectives)
-        for block, own in blocks.items()
-    }
+    return _rates({b: block_rate(own, metric, objectives) for b, own in blocks.items()})
+
+
+def _known(numbers: Mapping[int | None, float | None]) -> Arm:
+    """Blocks without a number are errors."""
     known = {block: number for block, number in numbers.items() if number is not None}
     return Arm(values=tuple(known.values()), pair=tuple(known), errors=len(numbers) - len(known))
 
 
-def _penalty(samples: Sequence[Sample], arm: ArmName) -> float | None:
-    """By how much the block's cold requests took longer than its warm ones; at least nothing."""
-    cold, warm = cold_arms(samples, arm)
-    if not cold.values or not warm.values:
-        return None
-    return max(0.0, shift(cold.values, warm.values))
+def _rates(rates: Mapping[int | None, float | None]) -> Arm:
+    lowest = min(filter(None, rates.values()), default=1.0)
+    arm = _known({b: rate if rate is None else rate or lowest for b, rate in rates.items()})
+    nothing = tuple(rate == 0.0 for rate in rates.values() if rate is not None)
+    return replace(arm, censored=nothing) if any(nothing) else arm
+
+
+def _penalties(samples: Iterable[Sample], arm: ArmName, phase: Phase) -> Arm:
+    """By how much each block's cold requests took longer than its warm ones; at least nothing.
+
+    Not even the first block's first request is the first one that the server ever saw: the cell's
+    warm-up went before it.
+    """
+    own = [s for s in samples if s.phase in (phase, "warmup")]
+    blocks = cold_blocks(own, arm).items()
+    return _known(
+        {b: max(0.0, shift(cold, warm)) if cold and warm else None for b, (cold, warm) in blocks}
+    )
 
 
 def _shares(blocks: Mapping[int | None, Sequence[Sample]], objectives: Mapping[str, float]) -> Arm:

@@ -13,7 +13,7 @@ median, and at least ``SPIKE_S`` longer.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -40,6 +40,7 @@ class _Start:
     after_silence: bool
     connect_s: float | None
     load_s: float | None
+    block: int | None = None
 
     @property
     def cold(self) -> bool:
@@ -81,6 +82,22 @@ def cold_arms(samples: Iterable[Sample], arm: ArmName = "head") -> tuple[Arm, Ar
     return Arm(values=cold), Arm(values=tuple(s.seconds for s in starts if not s.cold))
 
 
+def cold_blocks(
+    samples: Iterable[Sample], arm: ArmName
+) -> Mapping[int | None, tuple[Sequence[float], Sequence[float]]]:
+    """By block of load, the times of this arm's cold requests and those of its warm ones.
+
+    No request is cold for being the first: ask for cells whose warm-up went before.
+    """
+    every = list(samples)
+    found: dict[int | None, tuple[list[float], list[float]]] = {
+        s.block: ([], []) for s in every if s.arm == arm
+    }
+    for start in _starts(every, arm):
+        found[start.block][0 if start.new or start.after_silence else 1].append(start.seconds)
+    return found
+
+
 def _starts(samples: Iterable[Sample], arm: ArmName = "head") -> list[_Start]:
     found: list[_Start] = []
     busy_until: int | None = None
@@ -112,6 +129,7 @@ def _start(sample: Sample, seconds: float, *, first: bool, after_silence: bool) 
         after_silence=after_silence,
         connect_s=connect_s,
         load_s=sample.server.load_s if sample.server is not None else None,
+        block=sample.block,
     )
 
 

@@ -72,8 +72,11 @@ def load_report(
     )
 
 
-def shortfall(load: LoadReport) -> str:
-    """What this client did not offer though it was asked to: a sentence, or nothing."""
+def shortfall(load: LoadReport, *, turns: int = 1) -> str:
+    """What this client did not offer though it was asked to: a sentence, or nothing.
+
+    ``turns`` are the blocks that the load was sent in, each of which has its own beginning.
+    """
     if load.open:
         asked, sent = load.asked_rate, load.sent_rate
         if asked is None or sent is None or sent >= OFFERED * asked:
@@ -82,7 +85,7 @@ def shortfall(load: LoadReport) -> str:
             f"offered load not reached: {sent:.3g} of {asked:.3g} requests a second were sent, "
             f"{load.most_in_flight} of at most {load.asked_concurrency} in flight"
         )
-    few = load.requests < max(_WORTH_SAYING, 2 * load.asked_concurrency)
+    few = load.requests < max(_WORTH_SAYING, 2 * load.asked_concurrency * turns)
     if few or load.concurrency >= _KEPT_BUSY * load.asked_concurrency:
         return ""
     return (

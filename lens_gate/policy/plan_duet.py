@@ -6,7 +6,7 @@ instead, and two blocks, one of each arm, are the pair.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Final, Literal
 
@@ -31,23 +31,26 @@ class ControlSide:
 
     ``pairs`` says which cells are duets: ``all`` that have a control, those whose target is
     ``named`` with one of its own (``control:``), or ``none``: then this side only tells what N
-    would be without the head.
+    would be without the head. ``by_position`` names, by scenario, the prompts that this policy has
+    under the head's ids since they stand in the same place.
     """
 
     policy: Policy
     prices: Mapping[str, UnitPrices]
     providers: Mapping[str, Provider]
     pairs: Literal["all", "named", "none"]
+    by_position: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairing:
-    """What both arms of a duet cell send, and the prompt ids that one of them lacks."""
+    """What both arms of a duet cell send, and which prompts are no pair, or one by their place."""
 
     head: Sent
     control: Sent
     only_head: tuple[str, ...]
     only_control: tuple[str, ...]
+    by_position: tuple[str, ...] = ()
 
 
 def pairing(head: Sent, side: ControlSide | None) -> Pairing | str | None:
@@ -71,6 +74,7 @@ def pairing(head: Sent, side: ControlSide | None) -> Pairing | str | None:
         control=_of(control, common, salted=salted),
         only_head=tuple(p.id for p in head.scenario.prompts if p.id not in common),
         only_control=tuple(p.id for p in control.scenario.prompts if p.id not in common),
+        by_position=side.by_position.get(head.scenario.key, ()) if side else (),
     )
 
 
@@ -83,7 +87,7 @@ def _control(head: Sent, side: ControlSide | None) -> Sent | None:
         return None
     if own is None and not _compares(head):
         return None
-    if scenario.key not in side.policy.scenarios or key not in side.policy.targets:
+    if not has_control(side.policy, scenario, head.target):
         return None
     return Sent(
         scenario=side.policy.scenarios[scenario.key],
@@ -92,6 +96,20 @@ def _control(head: Sent, side: ControlSide | None) -> Sent | None:
         prices=side.prices[key],
         provider=side.providers[key],
     )
+
+
+def has_control(control: Policy, scenario: Scenario, target: Target) -> bool:
+    """Whether the control's policy has what a cell of the head is held against.
+
+    A target that names no control is its own, and only where the control's scenario is sent to it:
+    one that is new in the head would be held against itself.
+    """
+    other = control.scenarios.get(scenario.key)
+    if other is None:
+        return False
+    if target.control is not None:
+        return target.control in control.targets
+    return target.key in other.targets
 
 
 def _compares(head: Sent) -> bool:
@@ -140,6 +158,18 @@ def block_seconds(load: Load, requests: int, request_s: float) -> float:
     return forecast(block_load(load), requests, request_s).seconds
 
 
+def block_warmup(scenario: Scenario, target: Target) -> int:
+    """The warm requests with which a block of cold ones begins; none where no rule asks for them.
+
+    As many as the cell's own warm-up, which is what cold requests are held against elsewhere.
+    """
+    asks = any(
+        rule.metric == "cold_start_penalty" and target.key in rule.targets
+        for rule in scenario.rules
+    )
+    return max(1, scenario.samples.warmup) if asks and scenario.connection == "cold" else 0
+
+
 def duet_draft(
     found: Pairing, history: Mapping[str, Expectation], *, gating: bool, confirm: bool
 ) -> Draft:
@@ -158,6 +188,7 @@ def duet_draft(
     if in_blocks(scenario, found.head.target):
         # The faster arm sets it: a closed loop sends as it is answered.
         size = block_size(scenario.load, min(one.e2e_s for one in seen))
+        size += block_warmup(scenario, found.head.target)
     head, control = (
         arm_draft(sent, one, _each_s(scenario.load, size, one.e2e_s), known=stored is not None)
         for sent, one, stored in zip(arms, seen, known, strict=True)
@@ -200,6 +231,8 @@ def duet_of(found: Pairing, draft: Draft, control: ArmDraft, n: int, policy: Pol
         salted=found.head.salted,
         block_s=block_load(scenario.load).duration_s or 0.0 if size else 0.0,
         block_requests=size,
+        block_warmup=block_warmup(scenario, draft.target) if size else 0,
         only_head=found.only_head,
         only_control=found.only_control,
+        by_position=found.by_position,
     )

@@ -5,10 +5,11 @@ from decimal import ROUND_CEILING, Decimal
 
 from lens_gate.errors import BudgetError
 from lens_gate.policy.allot import Cap, Draft, Resource, Share
-from lens_gate.policy.plan_duet import BLOCK_PAIRS
-from lens_gate.records.plan import CellPlan, Plan
+from lens_gate.records.plan import CellPlan, Duet, Plan
 from lens_gate.records.policy import Scenario
 from lens_gate.units import format_duration, format_usd
+
+_MOST_IDS = 5
 
 
 def too_small(short: Resource, cap: Cap, gating: Sequence[Draft]) -> BudgetError:
@@ -81,27 +82,43 @@ def warnings(plan: Plan, *, expected_s: float) -> Iterable[str]:
 
 
 def _of_cell(cell: CellPlan, scenario: Scenario) -> Iterable[str]:
+    if cell.duet is not None:
+        yield from _of_prompts(cell.cell, cell.duet)
     if cell.unpaired:
         yield (
             f"{cell.cell} is measured alone: {cell.unpaired} with its control, so that what is "
             "compared with it has no data"
         )
     if cell.n:
-        if cell.duet and cell.duet.block_requests and cell.n < BLOCK_PAIRS:
-            yield (
-                f"{cell.cell}: {_leaves(cell)} for {_count(cell.n, 'pair')} of blocks of "
-                f"{format_duration(cell.duet.block_s)}, and fewer than {BLOCK_PAIRS} decide "
-                "nothing: what is compared with its control stays inconclusive"
-            )
         return
     why = "is new in this change" if scenario.new_in_head else "gates nothing"
     yield f"{cell.cell} {why} and is not measured: {_too_little(cell)} of {cell.min_n}"
 
 
-def _leaves(cell: CellPlan) -> str:
-    if not cell.limited_by:
-        return "samples.max allows"
-    return f"the budget has {'enough ' if cell.limited_by != 'requests' else ''}{cell.limited_by}"
+def _of_prompts(cell: str, duet: Duet) -> Iterable[str]:
+    """What became of prompts that are not on both sides under one id."""
+    if duet.by_position:
+        yield (
+            f"{cell}: {_prompts(duet.by_position)} with another id than the control's, paired by "
+            f"position: {_some(duet.by_position)}"
+        )
+    sides = (("head", duet.only_head), ("control", duet.only_control))
+    alone = [
+        f"{_prompts(ids)} that only the {side} has, not sent: {_some(ids)}"
+        for side, ids in sides
+        if ids
+    ]
+    if alone:
+        both = "; what those do is not known, so that no rule here can pass" if alone[1:] else ""
+        yield f"{cell}: {'; '.join(alone)}{both}"
+
+
+def _prompts(ids: Sequence[str]) -> str:
+    return f"{len(ids)} prompt{'' if len(ids) == 1 else 's'}"
+
+
+def _some(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:_MOST_IDS]) + (", ..." if len(ids) > _MOST_IDS else "")
 
 
 def _too_little(cell: CellPlan) -> str:
@@ -142,7 +159,3 @@ def _dearer(now: Draft, before: Draft) -> str:
         times = format_duration(now.head.expected_s), format_duration(before.head.expected_s)
         found.append("a request is expected to take {} instead of {}".format(*times))
     return "; ".join(found) or "what it sends leaves less of the budget to this cell"
-
-
-def _count(n: int, what: str) -> str:
-    return f"{n} {what}{'' if n == 1 else 's'}"

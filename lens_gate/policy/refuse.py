@@ -7,7 +7,8 @@ for history alone (``compare: history``): with ``auto`` history is what remains 
 be sent, weak by design, and a rule that is weak there is named in a warning.
 
 A margin of 0 and absolute limits are never refused, nor is a metric of which nobody knows how
-widely it scatters (whatever has one number for a block of load).
+widely it scatters. That is whatever has one number for a block of load; but there it is certain how
+many pairs of blocks are too few to fail whatever they show, and with so few it is refused.
 """
 
 import math
@@ -26,9 +27,11 @@ from lens_gate.policy.sight import (
     asked,
     finds,
     is_undecidable,
+    only_in_pairs,
     pairs_to_decide,
 )
-from lens_gate.records.plan import Plan
+from lens_gate.records.plan import CellPlan, Plan
+from lens_gate.records.policy import Rule
 from lens_gate.units import format_duration, format_share, format_usd
 
 
@@ -49,8 +52,10 @@ def refuse(plan: Plan, *, kinds: Mapping[str, TargetKind], spreads: Spreads = UN
     if refused:
         raise InputError(_problem(plan, question) for question in refused)
     told = [
+        *(_never(question) for question in questions if question.cell.n < question.fewest),
         *(_of_no_margin(question) for question in questions if question.margin == 0),
         *(_of_history(question) for question in weak),
+        *(_of_pairs(rule, cell) for rule, cell in only_in_pairs(plan)),
     ]
     return replace(plan, warnings=(*plan.warnings, *told))
 
@@ -60,11 +65,10 @@ def is_refused(plan: Plan, question: Asked) -> bool:
     return question.cell.duet is not None or plan.policy.baseline.compare == "history"
 
 
-def named(question: Asked) -> str:
+def named(rule: Rule, cell: CellPlan) -> str:
     """``ttft.typ of chat/mini``."""
-    rule = question.rule
     metric = f"{rule.metric}.{rule.statistic}" if rule.statistic else rule.metric
-    return f"{metric} of {question.cell.cell}"
+    return f"{metric} of {cell.cell}"
 
 
 def size(question: Asked, share: float) -> str:
@@ -75,12 +79,25 @@ def size(question: Asked, share: float) -> str:
 
 def _problem(plan: Plan, question: Asked) -> Problem:
     place = question.rule.place
+    message = f"{_weakness(question)}; a gate needs a chance of 50 %"
+    if question.cell.n < question.fewest:
+        message = _never(question)
     return Problem(
         file=place.file,
         line=place.line,
         column=place.column,
-        message=f"{_weakness(question)}; a gate needs a chance of 50 %",
+        message=message,
         hint=_remedy(plan, question),
+    )
+
+
+def _never(question: Asked) -> str:
+    cell, family = question.cell, question.family
+    one = "it" if family == 1 else f"one of {family} checks"
+    pairs = "1 pair" if cell.n == 1 else f"{cell.n} pairs"
+    return (
+        f"{named(question.rule, cell)} can never fail with {pairs} of blocks: the fewest with "
+        f"which {one} can are {question.fewest}"
     )
 
 
@@ -89,8 +106,8 @@ def _weakness(question: Asked) -> str:
     against = f"{cell.n} pairs" if cell.duet else f"{question.runs} runs of {cell.n} requests"
     chance = format_share(finds(question) or 0.0)
     return (
-        f"{named(question)} would mostly decide nothing: with {against} it finds what is "
-        f"{size(question, question.change)} worse (margin {size(question, question.margin)}, "
+        f"{named(question.rule, cell)} would mostly decide nothing: with {against} it finds what "
+        f"is {size(question, question.change)} worse (margin {size(question, question.margin)}, "
         f"{question.margin_from}) with a chance of {chance}"
     )
 
@@ -101,6 +118,9 @@ def _remedy(plan: Plan, question: Asked) -> str:
 
 def _remedies(plan: Plan, question: Asked) -> Iterable[str]:
     cell = question.cell
+    if question.fewest:
+        yield f"{_more(plan, question, question.fewest)} for {question.fewest} pairs of blocks"
+        return
     needed = pairs_to_decide(question) if cell.duet else None
     if needed is not None:
         yield f"{_more(plan, question, needed)} for {needed} pairs"
@@ -130,9 +150,17 @@ def _more(plan: Plan, question: Asked, needed: int) -> str:
 
 
 def _of_no_margin(question: Asked) -> str:
-    costs = f"; costs {question.cell.n} pairs each time" if question.cell.duet else ""
-    return f"{named(question)} has a margin of 0: it can fail, can't pass{costs}"
+    cell = question.cell
+    costs = f"; costs {cell.n} pairs each time" if cell.duet else ""
+    return f"{named(question.rule, cell)} has a margin of 0: it can fail, can't pass{costs}"
 
 
 def _of_history(question: Asked) -> str:
     return f"{_weakness(question)}; against its control a change shows sooner"
+
+
+def _of_pairs(rule: Rule, cell: CellPlan) -> str:
+    return (
+        f"{named(rule, cell)} is compared in duets only, pair by pair with a control: this run has "
+        "none for it, and its relative limit is not judged"
+    )

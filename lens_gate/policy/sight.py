@@ -17,9 +17,9 @@ from lens_gate.judge.power import (
     Looks,
     Trial,
     deciding_margin,
+    fewest_blocks,
     pairs_needed,
     shown_change,
-    whole,
 )
 from lens_gate.judge.rate_power import RateTrial
 from lens_gate.judge.spread import pair_variance, variance_of
@@ -27,10 +27,9 @@ from lens_gate.metrics.catalogue import (
     CATALOGUE,
     TargetKind,
     check_kind,
-    default_drift,
-    default_margin,
     prior_sd,
 )
+from lens_gate.metrics.margins import compares, is_asked, margin_of
 from lens_gate.policy.plan import requests, requests_of
 from lens_gate.records.plan import CellPlan, Plan
 from lens_gate.records.policy import Policy, Rule, Severity
@@ -107,6 +106,13 @@ class Asked:
         return check_kind(self.rule.metric, self.rule.statistic) == "error_rate"
 
     @property
+    def fewest(self) -> int:
+        """The fewest pairs of blocks with which it can fail; 0 where it is not tested on blocks."""
+        duet = self.cell.duet
+        blocks = duet is not None and duet.block_requests > 0
+        return fewest_blocks(max(1, self.family), self.alpha) if blocks else 0
+
+    @property
     def change(self) -> float:
         """What the rule must find: twice its margin, of times and tokens a fifth at least."""
         return 2 * self.margin if self.is_share else max(2 * self.margin, LEAST_CHANGE)
@@ -117,14 +123,6 @@ class Asked:
         cell, duet = self.cell, self.cell.duet
         if duet is not None:
             return self.against_control(tuple((look.pairs, look.share) for look in duet.looks))
-        if self.is_share:
-            return RateTrial(
-                rate=self.rate,
-                looks=whole(cell.n),
-                base_n=self.runs * cell.n,
-                family=self.family,
-                alpha=self.alpha,
-            )
         return HistoryTrial(
             kind=check_kind(self.rule.metric, self.rule.statistic),
             run_sd=prior_sd(self.rule.metric, self.kind),
@@ -161,29 +159,51 @@ def asked(
         spreads: what stored runs say.
     """
     policy = plan.policy
-    cells = {cell.cell: cell for cell in plan.cells if cell.n and not cell.unpaired}
-    for scenario in policy.scenarios.values():
+    sizes: dict[Severity, int] = {
+        severity: family(policy, severity, cells=plan.cells) for severity in ("fail", "warn")
+    }
+    for rule, cell in _relative(plan):
+        if cell.unpaired or rule.new_in_head:
+            continue
+        if is_asked(rule, cell, history=policy.baseline.compare != "none"):
+            kind = kinds[cell.target]
+            found = _asked(policy, rule, cell, kind, spreads, sizes[rule.severity])
+            if found is not None:
+                yield found
+
+
+def only_in_pairs(plan: Plan) -> Iterable[tuple[Rule, CellPlan]]:
+    """Relative rules that this plan does not ask, since only pairs could answer, and their cells.
+
+    Rules that are new in the head are left out, and cells that have lost their control.
+    """
+    for rule, cell in _relative(plan):
+        alone = cell.duet is None and not cell.unpaired and not rule.new_in_head
+        if alone and not compares(rule.metric, "history"):
+            yield rule, cell
+
+
+def _relative(plan: Plan) -> Iterable[tuple[Rule, CellPlan]]:
+    """The relative rules in the cells that are measured, in the policy's order."""
+    cells = {cell.cell: cell for cell in plan.cells if cell.n}
+    for scenario in plan.policy.scenarios.values():
         for rule in scenario.rules:
             for target in rule.targets:
                 cell = cells.get(f"{scenario.key}/{target}")
-                if cell is None or not rule.relative or rule.new_in_head:
-                    continue
-                if cell.duet is None and policy.baseline.compare == "none":
-                    continue
-                found = _asked(policy, rule, cell, kinds[target], spreads)
-                if found is not None:
-                    yield found
+                if cell is not None and rule.relative:
+                    yield rule, cell
 
 
 def _asked(
-    policy: Policy, rule: Rule, cell: CellPlan, kind: TargetKind, spreads: Spreads
+    policy: Policy,
+    rule: Rule,
+    cell: CellPlan,
+    kind: TargetKind,
+    spreads: Spreads,
+    size: int,
 ) -> Asked | None:
     """The rule in this cell; ``None`` where it has no margin there."""
-    margin = rule.max_drift if cell.duet is None else rule.max_regression
-    default = default_drift if cell.duet is None else default_margin
-    margin_from = "policy" if margin is not None else f"default for {kind}"
-    if margin is None:
-        margin = default(rule.metric, rule.statistic, kind)
+    margin, whose = margin_of(rule, "history" if cell.duet is None else "duet", kind)
     if margin is None:
         return None
     variance, stored = spreads.variance(
@@ -203,8 +223,8 @@ def _asked(
         cell=cell,
         kind=kind,
         margin=margin,
-        margin_from=margin_from,
-        family=family(policy, rule.severity),
+        margin_from="policy" if whose == "policy" else f"default for {kind}",
+        family=size,
         alpha=1 - policy.confidence,
         runs=policy.baseline.history,
         variance=variance,
@@ -213,21 +233,38 @@ def _asked(
     )
 
 
-def family(policy: Policy, severity: Severity = "fail") -> int:
+def family(
+    policy: Policy, severity: Severity = "fail", *, cells: Iterable[CellPlan] | None = None
+) -> int:
     """How many checks share one error budget: those that gate, or those that only warn.
 
-    Rules that are new in the head are a family of their own, and not counted.
+    Rules that are new in the head are a family of their own, and not counted. ``cells`` are those
+    of a plan; without them it is a pull request in which all that is compared has its control.
     """
+    planned = None if cells is None else {cell.cell: cell for cell in cells}
+    history = policy.baseline.compare != "none"
+
+    def relative(rule: Rule, cell: str) -> bool:
+        if planned is None:
+            return rule.relative
+        return is_asked(rule, planned.get(cell), history=history)
+
     return sum(
-        ((rule.max is not None) + (rule.min is not None) + rule.relative) * len(rule.targets)
+        (rule.max is not None) + (rule.min is not None) + relative(rule, f"{scenario.key}/{target}")
         for scenario in policy.scenarios.values()
         for rule in scenario.rules
+        for target in rule.targets
         if rule.severity == severity and not rule.new_in_head
     )
 
 
 def finds(question: Asked) -> float | None:
-    """The chance that the rule finds what it must; ``None`` where that is not known."""
+    """The chance that the rule finds what it must; ``None`` where that is not known.
+
+    Of blocks nobody knows how they scatter, but with too few of them nothing is ever found.
+    """
+    if question.cell.n < question.fewest:
+        return 0.0
     if not question.known_from:
         return None
     return question.trial.odds(question.margin, question.change).fails
@@ -273,6 +310,7 @@ def sight(question: Asked, *, refused: bool) -> Sight:
         usd=(cell.expected_usd + (duet.expected_usd if duet else Decimal(0))) * requests(cell),
         runs=question.runs if duet is None else 0,
         undecidable=refused and is_undecidable(question),
+        fewest=question.fewest,
     )
 
 

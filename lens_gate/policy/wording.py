@@ -168,8 +168,11 @@ def _remedy_of_text(value: str, title: str, error: ValidationError) -> str:
         return did_you_mean(value, _wanted(error))
     if is_known_secret(value):
         return "a secret never stands in a policy: name the environment variable that holds it"
-    if "number" in title or "amount" in title:
-        digits = _NOT_DIGITS.sub("", value)
+    # What may as well be a text is none the less for having digits in it.
+    schema = error.schema if isinstance(error.schema, dict) else {}
+    free = "text" in title or schema.get("type") == "string"
+    if not free and ("number" in title or "amount" in title):
+        digits = _NOT_DIGITS.sub("", value).strip(".")
         if value.endswith("%") and digits:
             return f"write {Decimal(digits) / 100:f}"
         return f"write {digits}" if digits and len(digits) < 20 else ""

@@ -60,7 +60,8 @@ class Check:
     Kind ``shift`` holds the head's location less that of its ``base`` against a ``limit``: the two
     arms are no pairs, and no control (cold requests and warm ones of one run).
     ``unit`` and ``bad`` only word the reason: the unit of the values (``s tokens usd share``), and
-    what a request that an ``error_rate`` counts as an error has done.
+    what a request that an ``error_rate`` counts as an error has done. So does ``block``, where each
+    value is that of a whole block of load: what a block must have to give one.
     """
 
     id: str
@@ -77,6 +78,12 @@ class Check:
     shown: bool = False
     unit: str = ""
     bad: str = "failed"
+    block: str = ""
+
+    @property
+    def pairs(self) -> str:
+        """What the values of two arms make, in words."""
+        return "pairs of blocks" if self.block else "pairs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,9 +97,10 @@ class Verdict:
     pairs), ``base_n`` the number of baseline runs (or pairs).
     ``p_worse`` is key 1 (unchanged would look like this), ``p_margin`` key 2, ``p_within`` the pass
     test; ``None`` where the check has none. ``reason`` is the deciding inequality in words.
-    ``detectable`` is the smallest change that could have been shown, where inconclusive.
+    ``detectable`` is the smallest change that could have been shown to fail, beyond the margin,
+    with a chance of 90 %, where inconclusive.
     ``needed_n`` is how many pairs (history: runs) would settle it with a chance of 90 % if the
-    change is what it seems, ``None`` where no number would or none is known.
+    change is what it seems; ``None`` where more of them would not help or none is known.
     ``withheld``: inconclusive only because of what disturbed the measuring; ``reason`` names it.
     """
 

@@ -32,9 +32,9 @@ class Context:
     may be old by now: it stands in only where the branch can't be fetched.
 
     ``head_ref`` is the commit whose content is asked about: in a pull request the author's commit,
-    not the host's test merge. ``None`` only locally. ``merge_base`` is filled where the host states
-    it. ``is_fork`` is true unless the host says that the head comes from the same repository.
-    ``run_url`` leads to the job, empty where there is none. ``ci``: nobody watches this terminal.
+    not the host's test merge. ``None`` only locally. ``is_fork`` is true unless the host says
+    that the head comes from the same repository. ``run_url`` leads to the job, empty where there is
+    none. ``ci``: nobody watches this terminal.
     """
 
     host: HostName
@@ -43,7 +43,6 @@ class Context:
     trust_ref: str | None = None
     target_commit: str | None = None
     head_ref: str | None = None
-    merge_base: str | None = None
     is_fork: bool = False
     run_url: str = ""
     ci: bool = False

@@ -63,8 +63,11 @@ class Duet:
     unmeasured call for each arm and prompt comes before the first measured pair of that prompt.
 
     With ``block_s`` above 0 the arms alternate in blocks of load of that many seconds instead, and
-    N counts pairs of blocks, of which each sends at most ``block_requests`` for each arm.
+    N counts pairs of blocks, of which each sends at most ``block_requests`` for each arm. The first
+    ``block_warmup`` of these go before the load, unmeasured and over connections that are kept
+    open: what the cold requests of the block are held against.
     ``only_head`` and ``only_control`` are prompt ids which the other side lacks: they are not sent.
+    ``by_position`` names prompts that were paired by their place, ``new id (was old id)``.
     """
 
     control: str
@@ -80,6 +83,8 @@ class Duet:
     block_requests: int = 0
     only_head: tuple[str, ...] = ()
     only_control: tuple[str, ...] = ()
+    block_warmup: int = 0
+    by_position: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,8 @@ class Row:
     ``unit``; ``margin`` is relative. ``mode`` is what a relative check was held against.
     ``waived`` says why a failure does not count, in words; empty where it does. ``demoted`` says
     why a gating rule only warns. ``needs_requests`` and ``needs_usd`` would settle what is
-    inconclusive, both arms counted.
+    inconclusive, both arms counted. ``in_blocks``: it was tested on pairs of blocks of load, which
+    the verdict's ``n`` counts.
     """
 
     rule: str
@@ -56,6 +57,7 @@ class Row:
     demoted: str = ""
     needs_requests: int | None = None
     needs_usd: Decimal | None = None
+    in_blocks: bool = False
 
     @property
     def name(self) -> VerdictName:
@@ -90,7 +92,9 @@ class DuetReport:
     side to an error or a retry. ``saved_requests`` and ``saved_usd`` (at the expected price) are
     what stopping before N left unspent. ``moved`` are typical changes of the head against the
     control by metric, ``drift`` says in words how the service itself moved during the session and
-    since the stored runs; ``changed`` names what sets the arms apart.
+    since the stored runs; ``changed`` names what sets the arms apart. Where the arms alternated in
+    blocks of load, ``block_s`` seconds each (else 0), ``blocks`` and ``confirm_pairs`` count pairs
+    of blocks, of which the changes are, and there are no ``pairs``.
     """
 
     control: str
@@ -112,6 +116,7 @@ class DuetReport:
     only_control: tuple[str, ...]
     spent_usd: Decimal
     blocks: int = 0
+    block_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,8 +56,9 @@ class CellEnd:
     """How a cell's measuring ended.
 
     ``reason``: ``complete``, ``decided`` (all its rules were, before N), ``stopped`` (the run ended
-    at the first failure, elsewhere), ``money``, ``requests``, ``time``, ``overrun`` (a bill above
-    its reservation), ``hopeless`` (nothing but refusals) or ``interrupted``.
+    at the first failure, be it this cell's own or another's), ``money``, ``requests``, ``time``,
+    ``duration`` (the load's own), ``errors`` (more than the load allows), ``target`` (its budget,
+    or a bill above a reservation), ``hopeless`` (nothing but refusals) or ``interrupted``.
     """
 
     cell: str

@@ -19,7 +19,8 @@ class Sight:
     ``smallest_change`` the smallest one that is found in nine cases of ten; ``None``: none is, or,
     where ``known_from`` is empty, nobody knows how widely this metric scatters.
     ``requests`` and ``usd`` are what the whole cell sends and is expected to cost, both arms.
-    ``undecidable``: the gate refuses this rule.
+    ``undecidable``: the gate refuses this rule. ``fewest``: of pairs of blocks, those without which
+    it can never fail; 0 where it is tested on pairs of requests.
     """
 
     rule: str
@@ -44,6 +45,7 @@ class Sight:
     usd: Decimal
     runs: int = 0
     undecidable: bool = False
+    fewest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

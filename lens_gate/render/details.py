@@ -11,6 +11,7 @@ from lens_gate.render.figures import (
     NOTHING,
     centre,
     counted,
+    counted_pairs,
     metric_title,
     moments,
     rates,
@@ -83,7 +84,9 @@ def _waivers(report: Report) -> str:
 
 
 def _cell(cell: CellReport, rows: Iterable[Row]) -> str:
-    planned = f"{cell.planned} {'pairs ' if cell.duet else ''}planned"
+    planned = f"{cell.planned} planned"
+    if cell.duet:
+        planned = f"{counted_pairs(cell.planned, in_blocks=cell.duet.block_s > 0)} planned"
     facts = [
         f"{cell.ok} of {counted(cell.measured, 'measured request')} succeeded "
         f"({planned}{f', {cell.retried} retried' if cell.retried else ''})"
@@ -147,6 +150,7 @@ def _metrics(cell: CellReport) -> str:
     In a duet the control's line stands above the head's.
     """
     body = []
+    past = any(cell.history.values())
     for name, found in cell.metrics.items():
         if found.max == 0 or name not in CATALOGUE or _repeats(cell, name):
             continue
@@ -154,13 +158,14 @@ def _metrics(cell: CellReport) -> str:
         runs = sparkline([*history, centre(found, name)]) if history else NOTHING
         control = cell.duet.metrics.get(name) if cell.duet else None
         if control is not None:
-            body.append([f"{metric_title(name)}, control", *_points(name, control), NOTHING])
+            beside = [NOTHING] if past else []
+            body.append([f"{metric_title(name)}, control", *_points(name, control), *beside])
         head = metric_title(name) if control is None else f"{metric_title(name)}, head"
-        body.append([head, *_points(name, found), runs])
+        body.append([head, *_points(name, found), *([runs] if past else [])])
     if not body:
         return ""
-    headers = ("Metric", "typ", "mean", "p50", "p90", "p95", "max", "n", "Runs, then head")
-    return "\n\n" + markdown_grid(headers, body, left=1)
+    headers = ("Metric", "typ", "mean", "p50", "p90", "p95", "max", "n")
+    return "\n\n" + markdown_grid((*headers, "Runs, then head") if past else headers, body, left=1)
 
 
 def _repeats(cell: CellReport, name: str) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.records.check import WORST_FIRST
 from lens_gate.records.report import Row, Statistics, Unit
-from lens_gate.units import format_amount, format_share, format_usd
+from lens_gate.units import about_count, about_usd, format_amount, format_share
 
 NOTHING = "–"
 _BARS = "▁▂▃▄▅▆▇█"
@@ -23,6 +23,7 @@ OUTCOMES = {
     "budget": "ran out of budget",
     "aborted": "was broken off",
 }
+AT_MARGIN = "the change lies at its margin: no sensible number of requests settles it"
 _TITLES = {
     "ttft": "TTFT",
     "ttfr": "TTFR",
@@ -109,6 +110,12 @@ def worse_by(row: Row, worsening: float) -> str:
     return format_share(worsening if lower else 1 / (1 + worsening) - 1, signed=True)
 
 
+def _change_of(row: Row, change: float) -> str:
+    """A change as a share of the base: ``+34 %``; of rates in points."""
+    text = format_share(change, signed=True)
+    return f"{text[:-2]} points" if is_rate(row) else text
+
+
 def base_title(rows: Iterable[Row]) -> str:
     """What stands opposite the head: ``control`` where that is all that does, else ``base``."""
     modes = {row.mode for row in rows if row.kind == "relative"}
@@ -138,10 +145,13 @@ def head_with_bounds(row: Row) -> str:
 
 
 def sample_size(row: Row) -> str:
-    """``60`` requests, ``36 pairs``, or ``20 · 8 runs`` where stored runs stand against them."""
+    """``60`` requests, ``36 pairs``, or ``20 · 8 runs`` where stored runs stand against them.
+
+    Pairs of blocks are ``8 pairs of blocks``.
+    """
     verdict = row.verdict
     if row.kind == "relative" and row.mode == "duet":
-        return counted(verdict.n, "pair")
+        return counted_pairs(verdict.n, in_blocks=row.in_blocks)
     if row.kind == "relative" and verdict.base_n:
         return f"{verdict.n} · {counted(verdict.base_n, 'run')}"
     return str(verdict.n)
@@ -150,6 +160,11 @@ def sample_size(row: Row) -> str:
 def counted(number: int, noun: str) -> str:
     """``1 run``, ``8 runs``."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def counted_pairs(number: int, *, in_blocks: bool, new: bool = False) -> str:
+    """``1 pair``, ``8 new pairs``, ``8 pairs of blocks``."""
+    return counted(number, "new pair" if new else "pair") + (" of blocks" if in_blocks else "")
 
 
 def centre(statistics: Statistics, metric: str) -> float:
@@ -203,9 +218,10 @@ def _standing(row: Row) -> str:
 def settling(row: Row) -> str:
     """``about 420 requests, $0.62, would settle it``; empty where no number is known to."""
     if row.needs_requests is None:
-        return ""
-    money = f", {format_usd(row.needs_usd)}," if row.needs_usd is not None else ""
-    return f"about {counted(row.needs_requests, 'request')} in all{money} would settle it"
+        return AT_MARGIN if row.verdict.needed_n is not None else ""
+    money = f", {about_usd(row.needs_usd)}," if row.needs_usd is not None else ""
+    noun = "request" if row.needs_requests == 1 else "requests"
+    return f"about {about_count(row.needs_requests)} {noun} in all{money} would settle it"
 
 
 def open_question(row: Row) -> str:
@@ -217,8 +233,8 @@ def open_question(row: Row) -> str:
     if verdict.withheld or verdict.detectable is None:
         parts = [verdict.reason, settling(row)]
     else:
-        worst = worse_by(row, verdict.detectable)
-        parts = [f"the smallest change that could have been shown is {worst}", settling(row)]
+        shown = _change_of(row, verdict.detectable)
+        parts = [f"the smallest change that could have been shown is {shown}", settling(row)]
     return "; ".join(filter(None, parts))
 
 

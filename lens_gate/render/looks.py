@@ -9,7 +9,7 @@ from decimal import Decimal
 from lens_gate.records.difference import Difference
 from lens_gate.records.look import LookReport
 from lens_gate.records.report import CellReport, DuetReport, Report, Row
-from lens_gate.render.figures import counted, interval, metric_title
+from lens_gate.render.figures import counted, counted_pairs, interval, metric_title
 from lens_gate.units import format_share, format_usd
 
 LOOK_HEADERS = ("Look", "error budget", "decided", "open")
@@ -25,16 +25,18 @@ def how_far(cell: CellReport) -> str:
     duet = cell.duet
     if duet is None:
         return ""
-    done, unit = (duet.blocks, "pair of blocks") if duet.blocks else (duet.pairs, "pair")
-    plural = "pairs of blocks" if duet.blocks else "pairs"
+    in_blocks = duet.block_s > 0
+    done = duet.blocks if in_blocks else duet.pairs
     again = ""
     if duet.confirm_pairs:
-        again = f", failures tested again on {counted(duet.confirm_pairs, 'new pair')}"
+        new = counted_pairs(duet.confirm_pairs, in_blocks=in_blocks, new=True)
+        again = f", failures tested again on {new}"
+    planned = counted_pairs(cell.planned, in_blocks=in_blocks)
     if done >= cell.planned:
-        text = f"all {cell.planned} {plural}" if cell.planned != 1 else f"the one {unit}"
+        text = f"all {planned}" if cell.planned != 1 else f"the one {planned[2:]}"
         return f"{text} measured{again}"
     word = "decided" if duet.saved_requests and not cell.end else "stopped"
-    return f"{word} after {done} of {cell.planned} {plural}{again}"
+    return f"{word} after {done} of {planned}{again}"
 
 
 def stopping(cells: Sequence[CellReport]) -> Iterable[str]:
@@ -78,7 +80,13 @@ def movements(report: Report) -> Iterable[str]:
                 for name, found in _distinct(cell.duet.moved)
                 if name in _ALWAYS or abs(found.change) >= _WORTH_NAMING
             )
-            yield f"{cell.scenario}/{cell.target}: {changes}"
+            yield f"{cell.scenario}/{cell.target} over {_all_pairs(cell.duet)}: {changes}"
+
+
+def _all_pairs(duet: DuetReport) -> str:
+    """``all 120 pairs``: a check may have been decided by the first of them."""
+    in_blocks = duet.block_s > 0
+    return f"all {counted_pairs(duet.blocks if in_blocks else duet.pairs, in_blocks=in_blocks)}"
 
 
 def _moved(duet: DuetReport) -> str:
@@ -111,16 +119,17 @@ def look_lines(cell: CellReport, rows: Iterable[Row]) -> list[list[str]]:
     if cell.duet is None:
         return []
     names = {row.verdict.id: metric_title(row.metric, row.statistic) for row in rows}
-    return [_look(look, names) for look in cell.duet.looks]
+    in_blocks = cell.duet.block_s > 0
+    return [_look(look, names, in_blocks=in_blocks) for look in cell.duet.looks]
 
 
-def _look(look: LookReport, names: Mapping[str, str]) -> list[str]:
+def _look(look: LookReport, names: Mapping[str, str], *, in_blocks: bool) -> list[str]:
     decided = ", ".join(
         f"{names.get(check, check)} {verdict.replace('_', ' ')}"
         for check, verdict in look.decided.items()
     )
-    kind = "new pair" if look.confirming else "pair"
-    return [counted(look.pairs, kind), format_share(look.share), decided or "–", str(look.open)]
+    size = counted_pairs(look.pairs, in_blocks=in_blocks, new=look.confirming)
+    return [size, format_share(look.share), decided or "–", str(look.open)]
 
 
 def control_facts(cell: CellReport) -> Iterable[str]:
@@ -129,12 +138,15 @@ def control_facts(cell: CellReport) -> Iterable[str]:
     if duet is None:
         return
     asked = duet.ok + sum(duet.failures.values())
-    commit = f" at {duet.commit[:12]}" if duet.commit else ""
-    models = f", by {', '.join(duet.models)}" if duet.models else ""
+    commit = f" as of commit {duet.commit[:12]}" if duet.commit else ""
+    models = f"; answered by {', '.join(duet.models)}" if duet.models else ""
     yield (
-        f"control {duet.control}{commit} with {duet.ok} of "
-        f"{counted(asked, 'measured request')} succeeded{models}; its part of the cell's "
-        f"{format_usd(cell.spent_usd)} is {format_usd(duet.spent_usd)}"
+        f"control: {duet.control}{commit}; {duet.ok} of {counted(asked, 'measured request')} "
+        f"succeeded{models}"
+    )
+    yield (
+        f"spent: {format_usd(cell.spent_usd)} in this cell, of which "
+        f"{format_usd(duet.spent_usd)} for the control"
     )
     yield "; ".join(filter(None, (how_far(cell), saved([cell]))))
     if duet.dropped:
@@ -144,6 +156,18 @@ def control_facts(cell: CellReport) -> Iterable[str]:
     for side, ids in (("head", duet.only_head), ("control", duet.only_control)):
         if ids:
             yield f"prompts that only the {side} has, not sent: {_listed(ids)}"
+
+
+def unsent(report: Report) -> Iterable[str]:
+    """Cells of whose prompts some are in no pair: no number of the report is of those."""
+    for cell in report.cells:
+        duet = cell.duet
+        if duet is not None and (duet.only_head or duet.only_control):
+            sides = (("head", duet.only_head), ("control", duet.only_control))
+            some = [
+                f"{counted(len(ids), 'prompt')} only in the {side}" for side, ids in sides if ids
+            ]
+            yield f"{cell.scenario}/{cell.target}: {' and '.join(some)}, not measured"
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -1,8 +1,9 @@
 """The Markdown summary: what a reviewer reads in ten seconds, and what is folded below it.
 
-Order: how it was compared and why; the verdict in words and what to do; at most ten rows, failing
-and undecided first; what would settle these, and what was let through; money, and what deciding
-early saved; what was compared with what; everything else in folded details.
+Order: how it was compared and why; the verdict in words and what to do; prompts that are not in
+it; at most ten rows, failing and undecided first; what would settle these, and what was let
+through; money, and what deciding early saved; what was compared with what; everything else in
+folded details.
 """
 
 import re
@@ -20,7 +21,7 @@ from lens_gate.render.figures import (
     worst_first,
 )
 from lens_gate.render.grid import WAIVER_SIGNS, rows_grid, sign, title
-from lens_gate.render.looks import drifts, movements, pooled, stopping
+from lens_gate.render.looks import drifts, movements, pooled, stopping, unsent
 from lens_gate.render.waivers import TITLES, waiver_lines
 from lens_gate.units import format_duration, format_usd
 
@@ -70,6 +71,7 @@ def _joined(parts: Iterable[_Part]) -> str:
 def _parts(report: Report) -> Iterable[_Part]:
     yield _Part(text=_marker(report), rank=0)
     yield _Part(text=_verdict(report), rank=0)
+    yield _Part(text=_unsent(report), rank=1)
     yield _Part(text=_table(report), rank=0)
     yield _Part(text=_asides(report), rank=1)
     yield _Part(text=_moved(report), rank=1)
@@ -101,6 +103,15 @@ def _mode(report: Report) -> str:
     refs = report.refs
     mode = f"**{prose(refs.mode[:1].upper() + refs.mode[1:], 60)}**"
     return f"{mode}: {prose(refs.why)}" if refs.why else mode
+
+
+def _unsent(report: Report) -> str:
+    """Above the numbers, since none of them is of these prompts; the warnings name them."""
+    lines = [f"> ⚠️ {prose(text)}" for text in unsent(report)]
+    rest = len(lines) - TOP_WARNINGS
+    if rest > 0:
+        lines[TOP_WARNINGS:] = [f"> and prompts of {counted(rest, 'more case')}"]
+    return "\n>\n".join(lines)
 
 
 def _table(report: Report) -> str:

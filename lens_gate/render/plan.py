@@ -1,17 +1,12 @@
 """A plan as plain text: what would be sent, what it may cost, and what each rule is held to."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from lens_gate.load.wording import ending_words, load_words
-from lens_gate.metrics.catalogue import (
-    CATALOGUE,
-    TargetKind,
-    check_kind,
-    default_drift,
-    default_margin,
-)
+from lens_gate.metrics.catalogue import CATALOGUE, TargetKind, check_kind
+from lens_gate.metrics.margins import Base, compares, margin_of
 from lens_gate.records.plan import CellPlan, Plan
 from lens_gate.records.policy import Rule
 from lens_gate.records.sight import Sight
@@ -22,6 +17,8 @@ from lens_gate.render.power import sights_text
 from lens_gate.units import format_duration, format_share, format_usd
 
 _MOST_IDS = 5
+_MARK = "*"
+_DEFAULT = "* the default margin for this kind of target"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +121,9 @@ def _seen(sights: Sequence[Sight]) -> Iterable[str]:
     if sights:
         yield ""
         yield sights_text(sights)
+    fewest = {f"{sight.scenario}/{sight.target}": sight.fewest for sight in sights if sight.fewest}
+    for cell, blocks in fewest.items():
+        yield f"{one_line(cell)}: fewer than {blocks} pairs of blocks can't fail a rule"
 
 
 def _cells(cells: Sequence[CellPlan], stored: Mapping[str, int]) -> str:
@@ -224,20 +224,24 @@ def _by_text(title: str, kind: str, texts: Mapping[str, str]) -> Iterable[str]:
         yield f"{title}{whose}: {text}"
 
 
-def _has_control(plan: Plan, target: str) -> bool:
-    """Whether a pull request, or any run, holds this target against a control."""
-    if plan.policy.baseline.compare in ("auto", "interleaved"):
-        return True
-    return plan.policy.targets[target].control is not None
+def _bases(plan: Plan, rule: Rule, target: str) -> Iterable[Base]:
+    """What the relative limit of a rule is held against: in a pull request, in other runs.
+
+    A target that names its control is measured beside it everywhere.
+    """
+    beside = target in {key for key, own in plan.policy.targets.items() if own.control is not None}
+    if beside or plan.policy.baseline.compare in ("auto", "interleaved"):
+        yield "duet"
+    if not beside and plan.policy.baseline.compare != "none" and compares(rule.metric, "history"):
+        yield "history"
 
 
 def _rules(plan: Plan, kinds: Mapping[str, TargetKind]) -> str:
-    history = plan.policy.baseline.compare != "none"
     body = [
         [
             metric_title(rule.metric, rule.statistic),
             one_line(f"{scenario.key}/{target}"),
-            _limits(rule, kinds[target], control=_has_control(plan, target), history=history),
+            _limits(rule, kinds[target], _bases(plan, rule, target) if rule.relative else ()),
             "gate" if rule.severity == "fail" else "warn only",
             one_line(f"{rule.place.file}:{rule.place.line}"),
         ]
@@ -245,51 +249,49 @@ def _rules(plan: Plan, kinds: Mapping[str, TargetKind]) -> str:
         for rule in scenario.rules
         for target in rule.targets
     ]
-    return plain_grid(("rule", "cell", "allowed", "severity", "where"), body)
+    table = plain_grid(("rule", "cell", "allowed", "severity", "where"), body)
+    return f"{table}\n{_DEFAULT}" if any(_MARK in line[2] for line in body) else table
 
 
-def _limits(rule: Rule, kind: TargetKind, *, control: bool, history: bool) -> str:
+def _limits(rule: Rule, kind: TargetKind, bases: Iterable[Base]) -> str:
     unit = CATALOGUE[rule.metric].unit
     parts = []
     if rule.max is not None:
         parts.append(f"at most {value(rule.max, unit)}")
     if rule.min is not None:
         parts.append(f"at least {value(rule.min, unit)}")
-    if rule.relative and control:
-        parts.append(_tolerated(rule, rule.max_regression, default_margin, kind, "control"))
-    if rule.relative and history:
-        parts.append(_tolerated(rule, rule.max_drift, default_drift, kind, "history"))
-    return ", ".join(filter(None, parts))
+    worse = list(filter(None, (_tolerated(rule, base, kind) for base in bases)))
+    if worse:
+        parts.append(f"worse by {', '.join(worse)}")
+    return ", ".join(parts)
 
 
-def _tolerated(
-    rule: Rule,
-    margin: float | None,
-    default: Callable[[str, str, TargetKind], float | None],
-    kind: TargetKind,
-    base: str,
-) -> str:
-    """How much worse than its base a rule lets a metric be; nothing where it has no such limit."""
-    mark = "" if margin is not None else f" (default for {kind})"
-    allowed = default(rule.metric, rule.statistic, kind) if margin is None else margin
+def _tolerated(rule: Rule, base: Base, kind: TargetKind) -> str:
+    """``20 %* (control)``: how much worse a rule lets a metric be; nothing without such a limit."""
+    allowed, whose = margin_of(rule, base, kind)
     if allowed is None:
         return ""
     share = format_share(allowed)
     # Shares of all requests are compared by their difference.
     points = check_kind(rule.metric, rule.statistic) == "error_rate"
-    return f"at most {f'{share[:-2]} points' if points else share} worse than its {base}{mark}"
+    mark = "" if whose == "policy" else _MARK
+    what = "control" if base == "duet" else "history"
+    return f"{f'{share[:-2]} points' if points else share}{mark} ({what})"
 
 
 def _unstored(
     plan: Plan, stored: Mapping[str, int], apart: Mapping[str, Sequence[str]]
 ) -> Iterable[str]:
-    """Cells whose relative rules can't be decided yet."""
-    bare = [
+    """Cells whose relative rules can't be decided yet: those that are held against history."""
+    paired = {cell.cell for cell in plan.cells if cell.duet is not None}
+    against = dict.fromkeys(
         f"{scenario.key}/{target}"
         for scenario in plan.policy.scenarios.values()
-        for target in dict.fromkeys(t for r in scenario.rules if r.relative for t in r.targets)
-        if not stored.get(f"{scenario.key}/{target}")
-    ]
+        for rule in scenario.rules
+        for target in rule.targets
+        if rule.relative and "history" in _bases(plan, rule, target)
+    )
+    bare = [cell for cell in against if cell not in paired and not stored.get(cell)]
     if bare:
         yield ""
     if none := [cell for cell in bare if not apart.get(cell)]:

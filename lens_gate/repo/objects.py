@@ -18,6 +18,7 @@ from lens_gate.repo.command import expect, failure, git, split_nul
 MAX_BLOB_BYTES = 16 * 1024 * 1024
 MAX_PATH_BYTES = 4096
 _REGULAR = frozenset({"100644", "100755", "100664"})  # the last is of very old repositories
+_ELSEWHERE = frozenset({"120000", "160000"})
 _ANCESTRY = re.compile(r"(.*?)((?:~[0-9]{0,9}|\^[0-9]{0,9})*)", re.ASCII | re.DOTALL)
 _SHORT_ID = re.compile(r"[0-9a-f]{7,63}", re.ASCII)
 _MISPLACED = ("GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR")
@@ -263,6 +264,31 @@ def list_blobs(repo: Repository, commit: str, prefix: str = "") -> tuple[str, ..
         WorldError: the commit is not here.
     """
     return tuple(entry.path for entry in list_entries(repo, commit, prefix))
+
+
+def holds(repo: Repository, commit: str, path: str) -> bool:
+    """Whether a commit has anything of this path: a file, or a folder, a link, a submodule.
+
+    Raises:
+        LensError: this is no path inside a repository.
+        WorldError: the commit is not here.
+    """
+    wanted = check_path(path)
+    output = expect(
+        repo.root, "ls-tree", "--name-only", "-z", "--full-tree", _commit(commit), "--", wanted
+    )
+    return wanted in split_nul(output)
+
+
+def links(repo: Repository, commit: str) -> tuple[str, ...]:
+    """The paths of a commit that lead elsewhere, sorted: symbolic links and submodules.
+
+    Raises:
+        WorldError: the commit is not here.
+    """
+    output = expect(repo.root, "ls-tree", "-r", "-z", "--full-tree", _commit(commit), "--")
+    rows = (entry.partition("\t") for entry in split_nul(output))
+    return tuple(sorted(path for head, _, path in rows if head.split()[0] in _ELSEWHERE))
 
 
 def read_blob(

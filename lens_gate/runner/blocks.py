@@ -4,10 +4,13 @@ For what one request can't say: how much a target carries, or how it does under 
 for no answer. All that a block sent has ended before the next one begins.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import SupportsFloat
 
-from lens_gate.load import connections, stages
+from lens_gate.load import Stage, connections, stages
+from lens_gate.load.closed import closed
+from lens_gate.load.pacer import Chance
 from lens_gate.records.policy import Load, Prompt
 from lens_gate.records.sample import Phase
 from lens_gate.runner.alarm import Alarm
@@ -31,7 +34,8 @@ async def send_blocks(course: Course, phase: Phase, numbers: Sequence[int]) -> N
 
 
 async def _pair_of_blocks(course: Course, phase: Phase, number: int, alarm: Alarm) -> None:
-    await send_calls(course, [prompt.id for prompt in _prompts(course, course.head, number)])
+    before, load = _prompts(course, course.head, number)
+    await send_calls(course, [prompt.id for prompt in (*before, *load)])
     for arm in course.arms(phase, number):
         if course.lane.ended is not None:
             return
@@ -45,19 +49,23 @@ async def _pair_of_blocks(course: Course, phase: Phase, number: int, alarm: Alar
 async def _block(
     course: Course, arm: CellRun, phase: Phase, number: int, alarm: Alarm
 ) -> Ended | None:
-    load, prompts = block_load(course), _prompts(course, arm, number)
+    load = block_load(course)
+    before, prompts = _prompts(course, arm, number)
     if arm.scenario.connection == "warm":
         wanted = connections(load, len(prompts), course.run.plan.expected_s)
         await course.open_connections(wanted)
-    first = 0
-    for stage in stages(load, len(prompts), course.run.arrivals(phase, number)):
-        free = number < course.run.plan.min_n
+    arrivals = _AtOnce(course.run.arrivals(phase, number))
+    parts = [(stage, phase) for stage in stages(load, len(prompts), arrivals)]
+    if before:
+        parts.insert(0, (await _warm_stage(course, len(before)), "warmup"))
+    every, first = (*before, *prompts), 0
+    for stage, own in parts:
         part = Part(
             stage=stage,
-            phase=phase,
-            prompts=prompts[first : first + stage.requests],
+            phase=own,
+            prompts=every[first : first + stage.requests],
             first_seq=course.run.seqs.take(stage.requests),
-            free=stage.requests if free else 0,
+            free=stage.requests if number < course.run.plan.min_n else 0,
             block=number,
         )
         first += stage.requests
@@ -69,6 +77,30 @@ async def _block(
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class _AtOnce:
+    """Chance by which requests that come at random begin with one at once.
+
+    What follows an arrival of a Poisson process is one. A block that nobody came to in its time
+    would compare nothing, and could not be told from one that was never begun.
+    """
+
+    chance: Chance
+
+    def standard_exponential(self, size: int, /) -> Iterable[SupportsFloat]:
+        """As many gaps, the first one nothing."""
+        gaps = tuple(self.chance.standard_exponential(size))
+        return (0.0, *gaps[1:])[:size]
+
+
+async def _warm_stage(course: Course, requests: int) -> Stage:
+    """Requests one after the other in each slot, over connections that are open before them."""
+    slots = min(course.run.plan.concurrency, requests)
+    await course.open_connections(slots)
+    pacer = closed(concurrency=slots, requests=requests)
+    return Stage(pacer=pacer, requests=requests, slots=slots)
+
+
 def block_load(course: Course) -> Load:
     """The declared load, no longer than a block."""
     load = course.head.scenario.load
@@ -76,9 +108,16 @@ def block_load(course: Course) -> Load:
     return replace(load, duration_s=block_s if own_s is None else min(own_s, block_s))
 
 
-def _prompts(course: Course, arm: CellRun, number: int) -> Sequence[Prompt]:
-    """A block's own part of the order; a trace, whose prompts belong to arrivals, begins anew."""
-    most = course.run.duet.block_requests
+def _prompts(
+    course: Course, arm: CellRun, number: int
+) -> tuple[Sequence[Prompt], Sequence[Prompt]]:
+    """A block's own part of the order: what goes before its load, and that.
+
+    A trace, whose prompts belong to arrivals, begins anew, and lends its first ones.
+    """
+    most, warm = course.run.duet.block_requests, course.run.duet.block_warmup
     measured = arm.prompts[course.run.score.start :]
-    start = 0 if arm.scenario.follows_trace else number * most
-    return measured[start : start + most]
+    if arm.scenario.follows_trace:
+        return measured[:warm], measured[: most - warm]
+    own = measured[number * most : (number + 1) * most]
+    return own[:warm], own[warm:]

@@ -59,7 +59,7 @@ class Course:
 
     def _record(self, sample: Sample) -> None:
         self.run.head.record(sample)
-        if sample.phase in ("measured", "confirm"):
+        if sample.phase != "cut":
             self.samples.append(sample)
 
     @property

@@ -23,8 +23,8 @@ from lens_gate.runner.till import Kept
 AfterLook = Callable[[str, int, Sequence[Sample]], LookAnswer]
 """At each look of a cell, and again when a confirming block is complete: what to do next.
 
-It is told the cell, how many pairs are complete, and the cell's samples, both arms, those of the
-confirming block among them, in the order of sending.
+It is told the cell, how many pairs are complete, and the cell's samples, both arms, the warm-up and
+the confirming block among them, in the order of sending.
 """
 
 

@@ -30,7 +30,8 @@ from lens_gate.stats.rng import generator
 class Progress:
     """What an onlooker may show: the cell at work, its requests, the money, seconds gone.
 
-    Requests are those of both arms, in a duet.
+    Requests are those of both arms, in a duet. A cell that ends before its N, or whose blocks sent
+    less than they might have, is told once more: its ``total`` is then what was ``done``.
     """
 
     cell: str
@@ -88,6 +89,11 @@ async def measure(
         write(journal, sample)
         onlookers.observe(state.seen(sample, cell))
 
+    def ended(end: CellEnd) -> None:
+        last = state.ended(end)
+        if last is not None:
+            onlookers.observe(last)
+
     making = Making(
         plan=plan,
         wires=wires,
@@ -102,15 +108,15 @@ async def measure(
         if side_by_side:
             runs = [making.cell_run(cell) for cell in plan.cells]
             for end in await _rounds(plan, runs):
-                state.ended(end)
+                ended(end)
             return
-        stopped = await _duets(making, onlookers.after_look, state)
+        stopped = await _duets(making, onlookers.after_look, state, ended)
         for cell in (cell for cell in plan.cells if cell.duet is None):
             if stopped is not None:
-                state.ended(CellEnd(cell=cell.cell, reason="stopped", detail=stopped))
+                ended(CellEnd(cell=cell.cell, reason="stopped", detail=stopped))
                 continue
             first_seq = making.seqs.take(cell.warmup + cell.n)
-            state.ended(await run_cell(making.cell_run(cell), first_seq=first_seq))
+            ended(await run_cell(making.cell_run(cell), first_seq=first_seq))
 
     with quiet_collector():
         async with lag_meter() as lag:
@@ -127,14 +133,16 @@ async def measure(
     return end
 
 
-async def _duets(making: Making, after_look: AfterLook, state: "_State") -> str | None:
+async def _duets(
+    making: Making, after_look: AfterLook, state: "_State", ended: Callable[[CellEnd], None]
+) -> str | None:
     """All cells that are duets; gives why the others need not be measured, where that is so."""
     plan = making.plan
     house = House(
         plan=plan,
         after_look=after_look,
         keep=making.least_of([cell for cell in plan.cells if cell.duet is None]),
-        ended=state.ended,
+        ended=ended,
         more=state.more,
         chance=generator(plan.seed, "turns"),
     )
@@ -168,9 +176,21 @@ class _State:
         self._done: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
         self._more: Counter[str] = Counter()
+        self._last: dict[str, Progress] = {}
 
-    def ended(self, end: CellEnd) -> None:
+    def ended(self, end: CellEnd) -> Progress | None:
+        """Keep it. Where it came before the cell's planned end: what there is, and is all of it."""
         self.ends.append(end)
+        last = self._last.get(end.cell)
+        if last is None or last.done == last.total:
+            return None
+        return replace(
+            last,
+            total=last.done,
+            cells_done=len(self.ends),
+            spend=self.till.spend(),
+            elapsed_s=self.elapsed_s(),
+        )
 
     def more(self, cell: CellPlan, requests: int) -> None:
         self._more[cell.cell] += requests
@@ -182,7 +202,7 @@ class _State:
         self._done[cell.cell] += 1
         self._health.add(sample)
         self._failed[cell.cell] += sample.failure is not None
-        return Progress(
+        self._last[cell.cell] = Progress(
             cell=cell.cell,
             phase=sample.phase,
             done=self._done[cell.cell],
@@ -193,6 +213,7 @@ class _State:
             spend=self.till.spend(),
             elapsed_s=self.elapsed_s(),
         )
+        return self._last[cell.cell]
 
     def end(self, reason: EndReason, detail: str, lag: LagMeter) -> RunEnd:
         ended = {e.cell for e in self.ends}

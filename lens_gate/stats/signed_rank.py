@@ -13,6 +13,7 @@ import math
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
 
 from lens_gate.stats.special import norm_ppf, norm_sf
@@ -120,8 +121,11 @@ def _split(x: ArrayLike) -> tuple[FloatArray, int, int]:
     values = _numbers(x)
     if values.size == 0:
         raise ValueError("no values")
-    finite = np.sort(values[np.isfinite(values)])
-    return finite, int((values == -np.inf).sum()), int((values == np.inf).sum())
+    known = np.isfinite(values)
+    if known.all():
+        return np.sort(values), 0, 0
+    lowest, highest = int((values == -np.inf).sum()), int((values == np.inf).sum())
+    return np.sort(values[known]), lowest, highest
 
 
 def _pairs(n: int) -> int:
@@ -188,15 +192,16 @@ def _walsh(ordered: FloatArray, ranks: list[int]) -> dict[int, float]:
     return {rank: _select(distinct, copies, rank) for rank in set(ranks)}
 
 
-@lru_cache(maxsize=32)
-def _triangle(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    return np.triu_indices(n)
-
-
 def _all_averages(values: FloatArray) -> FloatArray:
-    rows, columns = _triangle(values.size)
-    halves = values / 2.0
-    return halves.take(rows) + halves.take(columns)
+    """Each value with itself, with the next one round the circle, the one after it, and so on.
+
+    Half way round every pair was there once; of an even number of values the last turn is half one.
+    """
+    n, halves = values.size, values / 2.0
+    circle = np.concatenate((halves, halves[: n // 2]))
+    turns = sliding_window_view(circle, n)
+    averages: FloatArray = (turns + halves).ravel()[: _pairs(n)]
+    return averages
 
 
 def _select(distinct: FloatArray, copies: IntArray, rank: int) -> float:

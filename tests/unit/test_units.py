@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from lens_gate.errors import InputError, Problem
 from lens_gate.units import (
+    about_count,
+    about_usd,
     format_amount,
     format_duration,
     format_share,
@@ -168,3 +170,26 @@ def test_a_problem_names_its_place_as_editors_do():
     assert error.problems == (at, whole)
     assert error.message == "p.yaml:3:7: no such key\np.yaml: is empty"
     assert error.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(26916, "27000"), (820, "820"), (823, "820"), (99, "99"), (7, "7"), (0, "0")],
+)
+def test_an_estimated_number_has_two_digits(number, text):
+    assert about_count(number) == text
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        ("43.87", "$44"),
+        ("9.96", "$10"),
+        ("1.234", "$1.20"),
+        ("0.00312", "$0.0031"),
+        ("1234", "$1200"),
+        ("0", "$0.00"),
+    ],
+)
+def test_estimated_dollars_have_two_digits(amount, text):
+    assert about_usd(Decimal(amount)) == text

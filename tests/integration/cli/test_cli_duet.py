@@ -19,10 +19,11 @@ SLOW_S, FAST_S = 0.05, 0.005
 
 @pytest.fixture
 def house(serving, reply):
-    """A server on which the model `new` takes ten times as long to begin."""
+    """A server on which the model `new`, or a difficult question, takes ten times as long."""
 
     def script(_number, body):
-        return reply(first_s=SLOW_S if body["model"] == "new" else FAST_S)
+        slow = body["model"] == "new" or "difficult" in body["messages"][-1]["content"]
+        return reply(first_s=SLOW_S if slow else FAST_S)
 
     with serving(script) as server:
         yield server
@@ -240,38 +241,41 @@ def test_the_first_failure_ends_the_run_where_the_policy_says_so(pull, own_polic
     assert "first failure" in said["other", "slow"]["reason"]
 
 
-def test_where_the_merge_base_has_no_policy_history_decides(pull, own_policy, house):
-    later = {"lens-gate.yaml": own_policy(), "p.jsonl": ROWS}
-    done, left, _ = pull(
-        {"readme": "x"},
-        {"lens-gate.yaml": own_policy(target={"model": "new"}), "p.jsonl": ROWS},
-        later,
-    )
-    assert done.code == 0, done.said
-    refs = left.report["refs"]
-    assert refs["mode"] == "history"
-    assert "the control can't run: the merge base" in refs["why"]
-    assert "has no policy" in refs["why"]
-    assert {r.body["model"] for r in house.served} == {"new"}
-    assert {s["arm"] for s in left.samples} == {"head"}
-    assert verdicts(left.report) == {"slow": "inconclusive"}
-
-
+@pytest.mark.parametrize("compare", ["auto", "interleaved"])
 @pytest.mark.parametrize("before", ["none", "invalid"])
-def test_a_duet_that_is_insisted_on_and_can_not_be_has_no_data(pull, own_policy, house, before):
-    insisting = {"baseline": {"compare": "interleaved"}}
+def test_a_merge_base_without_a_policy_is_no_way_out(pull, own_policy, house, before, compare):
+    """The author chooses where to branch off: what the target branch sends is the control then."""
+    settings = {"baseline": {"compare": compare}}
     then = {"readme": "x"} if before == "none" else {"lens-gate.yaml": "version: 1\nname: [\n"}
-    policy = own_policy([TTFT, ROOMY], **insisting)
-    head = own_policy([TTFT, ROOMY], target={"model": "new"}, **insisting)
-    files = {"lens-gate.yaml": policy, "p.jsonl": ROWS}
-    done, left, _ = pull(then, files | {"lens-gate.yaml": head}, files)
+    files = {"lens-gate.yaml": own_policy(**settings), "p.jsonl": ROWS}
+    head = files | {"lens-gate.yaml": own_policy(target={"model": "new"}, **settings)}
+    done, left, job = pull(then, head, files)
+    assert done.code == 1, done.said
+    assert verdicts(left.report) == {"slow": "fail"}
+    assert {r.body["model"] for r in house.served} == {"old", "new"}
+    refs, tip = left.report["refs"], job.git("rev-parse", "origin/main")
+    assert (refs["mode"], refs["control_ref"]) == ("duet", tip)
+    assert left.lines[0]["control"] == tip
+    assert ("has no policy" if before == "none" else "not valid today") in refs["why"]
+    assert "so the control sends what main does" in refs["why"]
+
+
+def test_a_duet_that_is_insisted_on_and_can_not_be_has_no_data(pull, own_policy, house):
+    """What the model of the merge base costs nobody knows: it can't be asked."""
+
+    def made(model):
+        whole = own_policy([TTFT, ROOMY], baseline={"compare": "interleaved"})
+        whole["targets"]["quick"] |= {"provider": "openai", "model": model, "api_key_env": "KEY"}
+        del whole["targets"]["quick"]["price"]
+        return {"lens-gate.yaml": whole, "p.jsonl": ROWS}
+
+    done, left, _ = pull(made("of-no-table"), made("gpt-4.1-mini"), made("gpt-4.1"), KEY="sk-1234")
     assert done.code == 5, done.said
     assert left.report["outcome"] == "no_data"
     assert verdicts(left.report) == {"slow": "no_data", "roomy": "pass"}
     (reason,) = (r["verdict"]["reason"] for r in left.report["rows"] if r["rule"] == "slow")
-    assert "the control can't run: the " in reason
-    assert ("has no policy" if before == "none" else "not valid today") in reason
-    assert {r.body["model"] for r in house.served} == {"new"}
+    assert "the control can't run: what it asks for can't be sent" in reason
+    assert {r.body["model"] for r in house.served} == {"gpt-4.1-mini"}
 
 
 def test_two_arms_that_send_the_same_are_measured_only_where_that_is_asked_for(
@@ -373,6 +377,96 @@ def test_a_head_can_not_call_itself_unchanged(pull, own_policy, house):
     assert house.served
 
 
+# -- prompts that lose their ids
+
+
+def rows_with(*rows):
+    return "".join(json.dumps({"id": key, "prompt": text}) + "\n" for key, text in rows)
+
+
+TIGHT = {"id": "tight", "metric": "ttft.max", "max": "30ms"}
+FOUR = rows_with(*((key, "A plain one?") for key in "abcd"))
+
+
+def test_prompts_under_other_names_are_measured_all_the_same(pull, own_policy, house):
+    """Else the slow ones would be on one side only, and never sent."""
+    made = own_policy([TTFT, TIGHT])
+    hard = rows_with(("a", "A plain one!"), *((key, "A difficult one?") for key in "xyz"))
+    done, left, _ = pull({"lens-gate.yaml": made, "p.jsonl": FOUR}, {"p.jsonl": hard})
+    assert done.code == 1, done.said
+    assert verdicts(left.report) == {"slow": "fail", "tight": "fail"}
+    assert {s["prompt_id"] for s in left.samples} == set("axyz")
+    asked = {r.body["messages"][-1]["content"].split("A ")[-1] for r in house.served}
+    assert asked == {"difficult one?", "plain one?", "plain one!"}
+    (told,) = [w for w in left.report["warnings"] if "paired by position" in w]
+    assert "chat/quick: 3 prompts" in told
+    assert "x (was b), y (was c), z (was d)" in told
+
+
+def test_rows_whose_id_is_made_of_what_they_say_are_paired_too(pull, own_policy, house):
+    made = own_policy(scenario={"prompts": {"file": "r.csv", "template": "Say {{a}}"}})
+    rows = ["v0", "v1", "v2", "v3"]
+    before, now = (
+        "\n".join(["a", *rows]),
+        "\n".join(["a", "v0", *(f"{r} difficult" for r in rows[1:])]),
+    )
+    done, left, _ = pull({"lens-gate.yaml": made, "r.csv": before}, {"r.csv": now})
+    assert done.code == 1, done.said
+    assert verdicts(left.report) == {"slow": "fail"}
+
+
+def test_what_replaced_prompts_do_is_not_known_and_nothing_passes(pull, own_policy, house, lens):
+    """Here the places say nothing: of four prompts two are gone, and three are new."""
+    made = own_policy([TTFT, ROOMY])
+    kept = [("a", "A plain one!"), ("b", "A plain one!")]
+    hard = rows_with(*kept, *((key, "A difficult one?") for key in "xyz"))
+    done, left, job = pull({"lens-gate.yaml": made, "p.jsonl": FOUR}, {"p.jsonl": hard})
+    assert done.code == 0, done.said
+    assert left.report["outcome"] == "inconclusive"
+    assert verdicts(left.report) == {"slow": "inconclusive", "roomy": "inconclusive"}
+    why = "2 prompts of the control are gone and 3 of the head are new: what those do is not known"
+    assert all(why in row["verdict"]["reason"] for row in left.report["rows"])
+    assert not any("difficult" in r.body["messages"][-1]["content"] for r in house.served)
+    (told,) = [w for w in left.report["warnings"] if "not sent" in w]
+    assert "3 prompts that only the head has, not sent: x, y, z" in told
+    assert "no rule here can pass" in told
+    again = lens(job.root, "judge", "--run", left.folder / "run.jsonl", "--output", "again")
+    assert again.code == 0, again.said
+    saved = json.loads((job.root / "again" / "report.json").read_text())
+    assert verdicts(saved) == verdicts(left.report)
+
+
+def test_a_failure_of_the_prompts_that_are_left_stands(pull, own_policy, house):
+    made = own_policy([TTFT, ROOMY])
+    slow = own_policy([TTFT, ROOMY], target={"model": "new"})
+    rows = rows_with(*((key, "A plain one!") for key in "abxyz"))
+    before = {"lens-gate.yaml": made, "p.jsonl": FOUR}
+    done, left, _ = pull(before, {"lens-gate.yaml": slow, "p.jsonl": rows})
+    assert done.code == 1, done.said
+    assert verdicts(left.report) == {"slow": "fail", "roomy": "inconclusive"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "said", "above"),
+    [
+        ("abcdx", "1 prompt that only the head has, not sent: x", "1 prompt only in the head"),
+        ("ab", "2 prompts that only the control has", "2 prompts only in the control"),
+    ],
+    ids=["added", "removed"],
+)
+def test_prompts_that_come_or_go_are_told_above_the_table(
+    pull, own_policy, house, keys, said, above
+):
+    rows = rows_with(*((key, "A plain one!") for key in keys))
+    base = {"lens-gate.yaml": own_policy([ROOMY, TTFT]), "p.jsonl": FOUR}
+    done, left, _ = pull(base, {"p.jsonl": rows})
+    assert done.code == 0, done.said
+    assert verdicts(left.report)["roomy"] == "pass"
+    assert any(said in w for w in left.report["warnings"])
+    assert left.summary.index(above) < left.summary.index("| TTFT")
+    assert said in left.summary
+
+
 # -- local runs
 
 
@@ -392,6 +486,15 @@ def test_a_work_tree_is_compared_with_where_it_left_its_base(
     sent = by_model(house)
     assert set(texts(sent["old"])) == {"One, as it was?", "Two, as it was?"}
     assert set(texts(sent["new"])) == {"One, in the head?", "Two, in the head?"}
+
+
+def test_measuring_alone_counts_pairs(tmp_path, new_repo, own_policy, lens, house):
+    repo = new_repo(tmp_path / "r", {"lens-gate.yaml": own_policy(), "p.jsonl": ROWS})
+    repo.git("branch", "base")
+    repo.write({"lens-gate.yaml": own_policy(target={"model": "new"})})
+    done = lens(repo.root, "run", "--base", "base")
+    assert done.code == 0, done.said
+    assert "complete: 16 pairs (32 requests), 0 failed, " in done.out
 
 
 def test_a_base_may_stand_in_the_environment(new_repo, own_policy, lens, measured, house, tmp_path):
@@ -457,6 +560,29 @@ def test_a_target_is_held_against_the_control_that_it_names(
     again = lens(repo.root, "judge", "--run", f"{OUT}/run.jsonl", "--output", "again")
     assert again.code == 1, again.said
     assert rows_of(measured(repo.root / "again").report) == rows_of(report)
+
+
+@pytest.mark.parametrize("compare", ["auto", "history", "interleaved"])
+@pytest.mark.parametrize("before", ["same", "none"])
+def test_a_change_does_not_slow_its_own_control(pull, own_policy, house, compare, before):
+    """The control of a pull request is never what the head makes of the target that it names."""
+
+    def made(model):
+        whole = own_policy(target={"model": model}, baseline={"compare": compare})
+        whole["targets"]["image"] = {**whole["targets"]["quick"], "control": "quick"}
+        whole["scenarios"]["chat"]["targets"] = ["image"]
+        return {"lens-gate.yaml": whole, "p.jsonl": ROWS}
+
+    base = {"readme": "x"} if before == "none" else made("old")
+    done, left, job = pull(base, made("new"), made("old"))
+    assert done.code == 1, done.said
+    assert verdicts(left.report) == {"slow": "fail"}
+    assert {s["arm"] for s in left.samples} == {"head", "control"}
+    assert {r.body["model"] for r in house.served} == {"new", "old"}
+    commit = job.git("merge-base", "origin/main", "HEAD")
+    if before == "none":
+        commit = job.git("rev-parse", "origin/main")
+    assert left.lines[0]["control"] == commit
 
 
 # -- accepted by hand

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import signal
 from contextlib import closing
 
@@ -51,6 +52,67 @@ def test_check_prints_the_plan_and_sends_nothing(tmp_path, lens, new_repo, own_p
     assert "cap $1.00" in done.out
     assert done.out.rstrip().endswith("nothing was sent")
     assert not (repo.root / OUT).exists()
+
+
+CAPS = {"max_usd": 1, "max_duration": "2m"}
+
+
+def explained(text):
+    rows = [re.split(r"  +", line.strip()) for line in text.splitlines()[1:]]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_check_explains_every_setting_with_its_origin(tmp_path, lens, new_repo, own_policy):
+    made = own_policy(baseline={"compare": "history"}, budget={**CAPS, "max_requests": 90})
+    repo = new_repo(tmp_path / "repo", {"lens-gate.yaml": made})
+    lines = (repo.root / "lens-gate.yaml").read_text().splitlines()
+    at = {
+        key: 1 + next(k for k, line in enumerate(lines) if f'"{key}"' in line)
+        for key in ("compare", "max_requests")
+    }
+    done = lens(
+        repo.root, "check", "--explain", "--max-usd", "0.50",
+        LENS_GATE_MAX_DURATION="30s", LENS_GATE_SEED="7", LENS_GATE_OUTPUT="elsewhere",
+    )  # fmt: skip
+    assert done.code == 0, done.said
+    found = explained(done.out)
+    assert found["budget.max_usd"] == ["$0.50", "--max-usd", "-"]
+    assert found["budget.max_duration"] == ["30 s", "LENS_GATE_MAX_DURATION", "-"]
+    own = f"lens-gate.yaml:{at['max_requests']}"
+    assert found["budget.max_requests"] == ["90", own, "work tree"]
+    assert found["baseline.compare"] == ["history", f"lens-gate.yaml:{at['compare']}", "work tree"]
+    assert found["baseline.branch"] == ["main", "default", "-"]
+    assert found["confidence"] == ["0.99", "default", "-"]
+    assert found["seed"] == ["7", "LENS_GATE_SEED", "-"]
+    assert found["output"] == ["elsewhere", "LENS_GATE_OUTPUT", "-"]
+    assert found["policy"] == ["lens-gate.yaml", "default", "work tree"]
+    assert found["base"] == ["none", "default", "-"]
+    assert found["watch"] == ["not declared", "default", "-"]
+
+
+def test_check_shows_the_duet_with_a_base(tmp_path, lens, new_repo, own_policy, house):
+    gates = [{"metric": "ttft.typ", "max_regression": "90%", "may_be_inconclusive": True}]
+    made = own_policy(gates, baseline={"compare": "auto"})
+    repo = new_repo(tmp_path / "repo", {"lens-gate.yaml": made})
+    repo.git("branch", "base")
+    made["targets"]["quick"]["model"] = "other"
+    repo.write({"lens-gate.yaml": made})
+    before = len(house.served)
+    for given, variables in ((("--base", "base"), {}), ((), {"LENS_GATE_BASE": "base"})):
+        done = lens(repo.root, "check", *given, **variables)
+        assert done.code == 0, done.said
+        assert "here: requests differ in chat/quick" in done.out
+        assert "in a pull request" not in done.out
+        assert re.search(r"\d+ \+ \d+ pairs +", done.out)
+    assert len(house.served) == before
+    plain = lens(repo.root, "check")
+    assert "here: against up to 10 stored runs" in plain.out
+    assert "in a pull request" in plain.out
+    nowhere = lens(repo.root, "check", "--base", "nowhere")
+    assert nowhere.code == 5
+    assert "no branch, tag or commit 'nowhere'" in nowhere.err
+    assert nowhere.err.count("error:") == 1
+    assert "hint:" in nowhere.err
 
 
 def test_check_names_an_unknown_price_and_its_remedy(tmp_path, lens, new_repo, own_policy):

@@ -107,6 +107,13 @@ def beside(model, hosted):
     return made
 
 
+def unpriced(model, hosted):
+    made = beside(model, hosted)
+    del made["targets"]["older"]["price"]
+    made["targets"]["quick"]["model"] = "gpt-4.1-mini"
+    return made
+
+
 def test_a_control_whose_model_the_head_moves_is_sent_as_it_was(pull, hosted):
     """The policy's own price is for the old model, and that is what the control arm sends."""
     found = pull(beside("gpt-foo-1", hosted), beside("gpt-foo-2", hosted))
@@ -118,9 +125,9 @@ def test_a_control_whose_model_the_head_moves_is_sent_as_it_was(pull, hosted):
     assert plan.cells[0].duet.prices.source.startswith("policy")
 
 
-def test_a_control_that_the_head_leaves_without_a_price_can_not_run(pull, hosted):
-    """Where only the head could say what the control sends, and no table has its price."""
-    found = pull("no policy: [", beside("gpt-foo-2", hosted), beside("gpt-foo-1", hosted))
+def test_a_control_that_only_the_head_could_send_can_not_run(pull, hosted):
+    """Neither the merge base nor the target branch has a price for it; the head's is no control."""
+    found = pull(unpriced("gpt-foo-1", hosted), unpriced("gpt-4.1", hosted))
     assert (found.choice.mode, found.choice.pairs) == ("history", "none")
     missing = "the control can't run: what it asks for can't be sent: target 'older': the price"
     assert found.choice.unpaired.startswith(missing)
@@ -133,12 +140,12 @@ def test_a_control_that_the_head_leaves_without_a_price_can_not_run(pull, hosted
 
 def test_only_the_cells_whose_control_is_missing_are_without_one(pull, hosted):
     def both(model):
-        made = beside(model, hosted)
+        made = unpriced(model, hosted)
         made["targets"]["plain"] = openai("gpt-4.1")
         made["scenarios"]["chat"]["targets"] = ["quick", "plain"]
         return made
 
-    found = pull("no policy: [", both("gpt-foo-2"), both("gpt-foo-1"))
+    found = pull(both("gpt-foo-1"), both("gpt-4.1"))
     sources = pull.sources[-1]
     plan = prepare(sources, budget=sources.policy.budget, seed=1, by=found).plan
     assert [bool(cell.unpaired) for cell in plan.cells] == [True, False]

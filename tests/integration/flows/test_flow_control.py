@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lens_gate.errors import LensError, WorldError
+from lens_gate.flows.choosing import chosen
 from lens_gate.flows.differing import Side, beside, differing, named_controls, unseen
 from lens_gate.flows.planning import protocols
 from lens_gate.flows.preparing import prepare
@@ -134,21 +135,30 @@ def test_a_head_that_changes_nothing_measured_differs_in_nothing(pull, lens_poli
     ],
     ids=["none", "broken", "incomplete", "huge"],
 )
-def test_a_merge_base_that_can_be_no_control_is_nobodys_error(pull, lens_policy, before, said):
+def test_where_the_merge_base_can_be_no_control_the_target_branch_is(
+    pull, lens_policy, before, said
+):
+    """Who chooses where to branch off does not rid himself of what he is held against."""
     files = {"lens-gate.yaml": lens_policy(), "p.jsonl": ROWS}
-    sources, at, _ = pull(before, files, files)
-    assert sources.control is None
-    assert sources.refs.control_ref == at["base"]
-    assert said in sources.control_missing
-    assert at["base"][:12] in sources.control_missing
-    assert sources.not_measured == ""
+    head = files | {"lens-gate.yaml": lens_policy(target={"model": "new"})}
+    sources, at, _ = pull(before, head, files)
+    assert sources.control.targets["quick"].model == "old"
+    assert sources.refs.control_ref == at["tip"]
+    assert said in sources.control_note
+    assert at["base"][:12] in sources.control_note
+    assert sources.control_note.endswith("so the control sends what main does")
+    assert (sources.control_missing, sources.not_measured) == ("", "")
+    found = chosen(sources)
+    assert (found.choice.mode, found.choice.pairs) == ("interleaved", "all")
+    assert found.choice.why.endswith(sources.control_note)
+    assert (found.control_commit, found.warnings) == (at["tip"], ())
 
 
 def test_a_prompt_file_that_is_missing_at_the_merge_base_is_told(pull, lens_policy):
     files = {"lens-gate.yaml": lens_policy(), "p.jsonl": ROWS}
-    sources, _, _ = pull({"lens-gate.yaml": lens_policy()}, files, files)
-    assert sources.control is None
-    assert "p.jsonl" in sources.control_missing
+    sources, at, _ = pull({"lens-gate.yaml": lens_policy()}, files, files)
+    assert sources.refs.control_ref == at["tip"]
+    assert "p.jsonl" in sources.control_note
 
 
 def test_scenarios_that_the_tip_has_added_since_are_sent_by_both(pull, lens_policy, policy):

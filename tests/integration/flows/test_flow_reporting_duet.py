@@ -249,6 +249,10 @@ def test_blocks_are_counted_as_blocks(duet, judged):
     end = {"cell": "chat/quick", "reason": "stopped", "detail": "said so"}
     cell = _only(judged(journal.samples(first_five).end(cells=[end])).cells)
     assert (cell.duet.blocks, cell.duet.saved_requests) == (5, 2 * 3 * 3)
+    # What a cap broke off is counted by nobody: neither here nor where it is judged.
+    broken = {**end, "reason": "money"}
+    cell = _only(judged(journal.samples(first_five).end(cells=[broken])).cells)
+    assert cell.duet.blocks == 4
 
 
 def test_a_cell_that_the_policy_no_longer_has_is_shown_with_both_sides(duet, judged, in_pairs):
@@ -263,11 +267,13 @@ def test_pairs_that_wait_for_each_other_are_no_shortfall(duet):
     assert not [text for text in duet[0].warnings if "offered load" in text]
 
 
-def test_the_stored_runs_tell_of_the_service_s_drift(repository, in_pairs, duet, tmp_path):
-    """Stored runs of a service that was ten times as fast."""
+@pytest.mark.parametrize("control", ["quick", "old"])
+def test_the_stored_runs_tell_of_the_service_s_drift(repository, in_pairs, duet, tmp_path, control):
+    """Stored runs of a service that was ten times as fast; of another target they tell nothing."""
     place = repository(tmp_path / "repo", {"lens-gate.yaml": in_pairs()})
-    path = duet[1].write(tmp_path / "run.jsonl")
     plan = duet[1].lines[0]["cells"][0]
+    journal = duet[1].header(cells=[{**plan, "duet": {**plan["duet"], "control": control}}])
+    path = journal.write(tmp_path / "run.jsonl")
     prompts = sorted({s["prompt_id"] for s in duet[1].lines[1:-1]})
     for day in (18, 19, 20):
         stored = {
@@ -294,9 +300,10 @@ def test_the_stored_runs_tell_of_the_service_s_drift(repository, in_pairs, duet,
     report = judge_saved(path, None, tmp_path / "out", place.world())
     cell = _only(report.cells)
     assert cell.baselines == 3
-    assert any("against 3 stored runs the control's TTFT is" in text for text in cell.duet.drift)
+    told = any("the control against 3 stored runs: TTFT +" in text for text in cell.duet.drift)
+    assert told == (control == "quick")
     assert not any("against the stored runs" in note for note in cell.notes)
-    assert "**Drift of the service** chat/quick: " in markdown(report)
+    assert ("**Drift of the service** chat/quick: " in markdown(report)) == told
 
 
 def test_a_longer_e2e_is_told_apart_by_the_pairs(duet, judged):
@@ -316,8 +323,8 @@ def test_a_longer_e2e_is_told_apart_by_the_pairs(duet, judged):
     assert cell.duet.moved["ttft"].change == pytest.approx(1.0)
     assert cell.duet.moved["itl"].change == pytest.approx(0.0)
     assert report.outcome == "failed"
-    said = "chat/quick: TTFT +100 %, ITL 0 %, E2E +67 %, output tokens 0 %, cost 0 %"
-    assert f"**Moved** {said}" in markdown(report)
+    said = f"all {N} pairs: TTFT +100 %, ITL 0 %, E2E +67 %, output tokens 0 %, cost 0 %"
+    assert f"**Moved** chat/quick over {said}" in markdown(report)
 
 
 # -- shown

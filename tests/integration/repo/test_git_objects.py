@@ -17,9 +17,11 @@ from lens_gate.repo import (
     changed_files,
     current_branch,
     head_commit,
+    holds,
     is_detached,
     is_dirty,
     is_shallow,
+    links,
     list_blobs,
     open_repository,
     read_blob,
@@ -547,6 +549,28 @@ def test_changed_files(sandbox):
     repo = opened(sandbox)
     assert changed_files(repo, first, second) == ("a", "d/b", "d/moved\n")
     assert changed_files(repo, first, first) == ()
+
+
+def test_what_leads_elsewhere_is_listed_and_counts_as_there(sandbox):
+    first = sandbox.commit({"a/b": "1", "c": "1"})
+    (sandbox.root / "a" / "l\n").symlink_to("../c")
+    sandbox.git("update-index", "--add", "--cacheinfo", f"160000,{first},sub/m")
+    sandbox.git("add", "a")
+    sandbox.git("commit", "-q", "-m", "c")
+    repo, commit = opened(sandbox), sandbox.git("rev-parse", "HEAD")
+    assert links(repo, commit) == ("a/l\n", "sub/m")
+    assert links(repo, first) == ()
+    there = ["a", "a/b", "a/l\n", "c", "sub", "sub/m"]
+    assert [
+        name for name in (*there, "b", "a/", "c/d", "sub/m/x", "*") if _held(repo, commit, name)
+    ] == there
+
+
+def _held(repo, commit, name):
+    try:
+        return holds(repo, commit, name)
+    except LensError:
+        return False
 
 
 def test_a_moved_submodule_is_a_change_even_where_git_is_told_to_ignore_it(sandbox):

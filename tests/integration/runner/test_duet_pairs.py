@@ -272,6 +272,22 @@ def test_progress_counts_the_requests_of_both_arms(bench):
     assert seen == [(k, 12) for k in range(1, 13)]
 
 
+def test_a_cell_that_ends_early_is_told_once_more_as_all_that_there_is(bench):
+    """Or whoever shows it would wait for what never comes."""
+    seen = []
+
+    def observe(progress, _):
+        seen.append((progress.cell, progress.done, progress.total))
+
+    plan = duet(bench, n=12, cells=2, looks=[4, 8, 12])
+    looks = Looks({("chat/two", 4): [DECIDED]})
+    bench.run(plan, on_look=looks, on_progress=observe)
+    two = [(done, total) for cell, done, total in seen if cell == "chat/two"]
+    assert two == [*((k, 24) for k in range(1, 9)), (8, 8)]
+    one = [(done, total) for cell, done, total in seen if cell == "chat/one"]
+    assert one == [(k, 24) for k in range(1, 25)]
+
+
 def test_a_cell_of_which_nothing_is_to_be_sent_is_complete(bench):
     plan = duet(bench, n=4, cells=2)
     plan = replace(plan, cells=(replace(plan.cells[0], n=0), plan.cells[1]))

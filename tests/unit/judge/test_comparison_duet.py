@@ -109,6 +109,18 @@ def test_a_cell_that_should_have_had_a_control_says_why_it_has_none(duet):
     assert found.looks == {}
 
 
+def test_where_both_arms_fail_the_head_is_held_against_no_limit_either(duet):
+    rules = (duet.rule(), duet.limit("error_rate", max=0.02))
+    terms = duet.terms(*rules, plan=duet.plan(16))
+    arms = ("head", "control")
+    dead = [duet.sample(k, arm, failure="connection") for k in range(16) for arm in arms]
+    rows = judged(duet, terms, dead).rows
+    assert [row.name for row in rows] == ["no_data", "no_data"]
+    assert "neither head (0 of 16) nor control (0 of 16)" in rows[1].verdict.reason
+    half = [s if s.arm == "head" else duet.sample(s.pair, "control") for s in dead]
+    assert [row.name for row in judged(duet, terms, half).rows] == ["fail", "fail"]
+
+
 def test_what_is_new_in_the_head_has_its_absolute_limits_alone(duet):
     terms = duet.terms(duet.rule(max=0.01, new_in_head=True), plan=duet.plan(16))
     found = judged(duet, terms, duet.pairs(16, head=3.0))
@@ -169,12 +181,15 @@ def test_what_a_stopped_run_had_decided_stays_decided(duet):
 
 def test_what_is_open_says_what_would_settle_it(duet):
     terms = duet.terms(duet.rule(max_regression=0.05), plan=duet.plan(24))
-    (row,) = judged(duet, terms, duet.pairs(24, head=1.2)).rows
+    (row,) = judged(duet, terms, duet.pairs(24, head=1.25)).rows
     assert row.name == "inconclusive"
     needed = row.verdict.needed_n
     assert needed > 24
     assert row.needs_requests == 2 * needed
     assert row.needs_usd == needed * Decimal("0.03")
+    (row,) = judged(duet, terms, duet.pairs(24, head=1.2)).rows
+    assert row.verdict.needed_n > 240
+    assert (row.needs_requests, row.needs_usd) == (None, None)
 
 
 def test_blocks_need_blocks(duet):
@@ -326,7 +341,7 @@ def test_shares_in_blocks_are_tested_block_by_block_and_told_as_added_shares(due
     broken = [s if s.arm == "control" else replace(s, failure=failure) for s in whole]
     (none,) = judged(duet, terms, broken).rows
     assert none.name == "fail"
-    assert "no successful request" in none.verdict.reason
+    assert "no block with a good request (0 of 12)" in none.verdict.reason
     assert none.verdict.low is None
 
 

@@ -3,6 +3,7 @@
 The short version of the campaign in ``bench/verdicts``: the same services, policies and mutants.
 """
 
+import numpy as np
 import pytest
 from scipy import stats as reference
 
@@ -11,6 +12,8 @@ from bench.verdicts.experiments import unchanged_medians
 from bench.verdicts.model import Service, slower
 from bench.verdicts.policies import CENTRES, GATES, TARGETS, duet_checks, flat
 from bench.verdicts.procedures import any_fails, at_once
+from lens_gate.judge import decide
+from lens_gate.records.check import Arm, Check
 
 
 def most_expected(trials, rate):
@@ -88,3 +91,32 @@ def test_without_its_pairs_a_change_across_unlike_prompts_is_lost(tallied):
     found = tallied(mutants.pairing, 20)
     assert found["pairs found"].sum >= least_expected(100, 0.95)
     assert found["shuffled found"].mean <= 0.4
+
+
+def two_modes(rng, n):
+    """A service with a quick and a slow mode, such as one with a cache: two heaps by itself."""
+    return rng.lognormal(0.0, 0.1, n) * np.where(rng.random(n) < 0.5, 3.0, 1.0)
+
+
+@pytest.mark.parametrize("n", [20, 50])
+def test_a_median_between_two_modes_raises_no_false_alarms(n):
+    """One check of thirty; bounding the label-swap error alone fails ten times as many."""
+    rng = np.random.default_rng([n, 2])
+    policies, failed = 300, 0
+    for seed in range(policies):
+        check = Check(
+            "p50", "p50", margin=0.0, head=Arm(two_modes(rng, n)), base=Arm(two_modes(rng, n))
+        )
+        failed += decide([check], family=30, seed=seed)[0].verdict == "fail"
+    assert failed <= most_expected(policies, 0.01 / 30)
+
+
+def test_the_larger_a_change_of_the_median_the_surer_it_is_found():
+    rng = np.random.default_rng(3)
+    for factor in (2.0, 30.0):
+        head, base = factor * rng.lognormal(0, 0.3, 50), rng.lognormal(0, 0.3, 50)
+        (found,) = decide(
+            [Check("p50", "p50", margin=0.1, head=Arm(head), base=Arm(base))], family=30
+        )
+        assert found.verdict == "fail"
+        assert found.p_worse < 1e-9

@@ -296,6 +296,39 @@ def test_what_could_have_been_shown(verdict, pairs):
     assert answer.detectable == pytest.approx(math.expm1(4.684 * se), rel=1e-3)
 
 
+def test_what_could_have_been_shown_lies_beyond_the_margin(verdict, pairs):
+    """A change of which only key 1 is sure does not fail, however many checks there are."""
+    control, head = pairs(60, 1.45, noise=0.4)
+    answer = verdict("p50", family=1, margin=0.55, head=Arm(head), base=Arm(control))
+    assert answer.verdict == "inconclusive"
+    se = (math.log1p(answer.high) - math.log1p(answer.estimate)) / 1.6449
+    both = 1.55 * math.exp((1.6449 + 1.2816) * se) - 1
+    assert answer.detectable == pytest.approx(both, rel=1e-3)
+    assert answer.detectable > max(answer.estimate, 0.55)
+
+
+def test_where_nothing_can_fail_nothing_could_have_been_shown(verdict):
+    control = Arm([1.0 + k / 100 for k in range(20)], censored=[True] * 3 + [False] * 17)
+    head = Arm([1.0 + k / 90 for k in range(20)])
+    answer = verdict("mean", margin=0.01, head=head, base=control)
+    assert answer.verdict == "inconclusive"
+    assert answer.reason.startswith("it can't fail")
+    assert answer.detectable is None
+
+
+def test_a_change_of_that_size_fails_nine_times_in_ten_at_a_margin(verdict):
+    rng, size, failed = np.random.default_rng(5), None, 0
+    for _ in range(200):
+        control = np.exp(0.2 * rng.standard_normal(60))
+        head = np.exp(0.2 * rng.standard_normal(60))
+        if size is None:
+            open_one = verdict("mean", margin=0.1, head=Arm(1.1 * head), base=Arm(control))
+            size = open_one.detectable
+        answer = verdict("mean", margin=0.1, head=Arm(head * (1 + size)), base=Arm(control))
+        failed += answer.verdict == "fail"
+    assert 0.8 < failed / 200 < 0.97
+
+
 def test_a_large_change_of_the_median_is_seen_as_well_as_a_middling_one(verdict, pairs):
     """Plain label swaps lose sight of it: their median jumps between two heaps (z falls to 2)."""
     for factor in (2.0, 3.0, 9.0, 100.0):

@@ -102,6 +102,23 @@ def test_no_history_offers_this_run_as_the_first(verdict, spread, base):
     assert answer.estimate is None
 
 
+def test_a_first_run_shows_what_it_measured(verdict, spread, past):
+    """A reader of a first run looks at the head: it was measured, though nothing stands beside."""
+    head = Arm(spread(20))
+    first, later = (verdict("typ", margin=0.2, head=head, base=base) for base in ([], past()))
+    assert first.head_value == pytest.approx(later.head_value)
+    assert verdict("typ", margin=0.2, head=head, base=past(3, 4)).head_value == first.head_value
+    rising = verdict("mean", margin=0.2, head=head, base=[], better="higher")
+    assert rising.head_value == pytest.approx(np.mean(head.values), rel=1e-6)
+    for values in ([0.0] * 20, [0.1] * 3, [0.0] * 5 + [0.1] * 15):
+        assert verdict("typ", margin=0.2, head=Arm(values), base=[]).head_value is None
+    failed = Arm([1.0] * 18, errors=2)
+    rate = verdict("error_rate", margin=0.2, head=failed, base=[])
+    assert rate.head_value == pytest.approx(0.1)
+    good = verdict("error_rate", margin=0.2, head=failed, base=[], better="higher")
+    assert good.head_value == pytest.approx(0.9)
+
+
 def test_stored_runs_that_are_too_short_are_left_out(verdict, spread, past):
     short = [Arm(spread(7)), Arm([], errors=20)]
     answer = verdict("typ", margin=1.0, head=Arm(spread(20)), base=[*short, *past(5)])
@@ -303,3 +320,12 @@ def test_a_quantile_bears_late_requests_far_above_it(verdict, spread, past):
     weights = [reference.beta.sf((60 - late) / 60, 61 * 0.9, 61 * 0.1) for late in (2, 3)]
     assert weights[0] < 0.05 < weights[1]
     assert (name(2), name(3)) == ("pass", "inconclusive")
+
+
+def test_a_stored_run_is_reckoned_once_however_often_it_is_asked(verdict, spread, past):
+    """Twice as often where bounds are open, and for every rule of the same statistic."""
+    given = {"margin": 0.2, "head": Arm(spread(20)), "base": past(10)}
+    first = verdict("typ", **given)
+    before = history.point.cache_info().misses
+    assert verdict("typ", **{**given, "margin": 0.5}).base_value == first.base_value
+    assert history.point.cache_info().misses == before

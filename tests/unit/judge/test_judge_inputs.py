@@ -1,3 +1,4 @@
+import math
 from decimal import Decimal
 
 import numpy as np
@@ -172,3 +173,21 @@ def test_a_mean_bears_zeros_but_not_a_mean_of_zero():
     free = Arm([0.0] * 20)
     answer = decide([Check("x", "mean", margin=0.2, head=few, base=[free] * 5)])[0]
     assert answer.verdict == "no_data"
+
+
+def test_numbers_whose_sum_is_beyond_all_numbers_are_measurements(verdict):
+    huge = Arm([1.7e308] * 20)
+    assert verdict("typ", margin=0.2, head=huge, base=huge).verdict == "pass"
+    with pytest.raises(LensError, match="inf is no measurement"):
+        verdict("typ", margin=0.2, head=Arm([1.7e308, 1.7e308, math.inf]), base=huge)
+
+
+def test_arrays_and_plain_sequences_are_the_same_arm(verdict):
+    values = [1.0 + 0.01 * k for k in range(20)]
+    given = {"margin": 0.2, "base": Arm(values)}
+    plain = verdict("typ", head=Arm(values), **given)
+    assert verdict("typ", head=Arm(np.array(values)), **given) == plain
+    late = [k == 3 for k in range(20)]
+    assert verdict("typ", head=Arm(values, censored=late), **given) == verdict(
+        "typ", head=Arm(np.array(values), censored=np.array(late)), **given
+    )

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from lens_gate.judge import Arm, Check, decide
+from lens_gate.judge.needed import NEVER
 
 
 def pairs(rng, n, factor, sd=0.3):
@@ -77,10 +78,10 @@ def test_an_estimate_at_the_margin_is_settled_by_no_number():
     head, base = exact(41, 1.0)
     at_margin = judged("typ", Arm(np.asarray(head.values) * 1.15), base, 0.15)
     assert at_margin.verdict == "inconclusive"
-    assert at_margin.needed_n is None
-    assert judged("typ", head, base, 0.0).needed_n is None
+    assert at_margin.needed_n == NEVER
+    assert judged("typ", head, base, 0.0).needed_n == NEVER
     nearly = judged("typ", Arm(np.asarray(head.values) * 1.1499), base, 0.15)
-    assert nearly.needed_n is None  # 10^5 pairs and more
+    assert nearly.needed_n == NEVER
 
 
 def test_an_improvement_settles_a_margin_of_zero():

@@ -28,6 +28,12 @@ def test_requests_count_both_arms_and_cost_what_is_expected(duet, mode, given, r
     assert found == (requests, Decimal(usd))
 
 
+def test_numbers_that_nobody_would_send_are_no_advice(duet):
+    most = replace(OPEN, needed_n=200)
+    assert needs(most, duet.plan(20), mode="duet")[0] == 400
+    assert needs(replace(OPEN, needed_n=201), duet.plan(20), mode="duet") == (None, None)
+
+
 def test_nothing_is_said_of_what_is_not_known(duet):
     assert needs(replace(OPEN, needed_n=None), duet.plan(20), mode="duet") == (None, None)
     assert needs(OPEN, None, mode="duet") == (None, None)

@@ -131,11 +131,21 @@ def test_the_others_of_a_family_stand_as_they_are():
         Arm(values=[1.0, 2.0], errors=1, errors_low=2),
         Arm(values=[1.0, 2.0], errors=1, errors_high=0),
         Arm(values=[1.0, 2.0], errors=1, errors_high=9),
+        Arm(values=[1.0, 2.0], low="ab"),
+        Arm(values=[1.0, 2.0], low=3.0),
+        Arm(values=[1.0, 2.0], high=[None, 2.0]),
     ],
 )
 def test_bounds_that_contradict_the_arm_are_refused(arm):
-    with pytest.raises(LensError):
+    with pytest.raises(LensError) as caught:
         decide([Check("c", "p50", limit=1.0, head=arm)])
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("confidence", ["a", None, 0, 1, 2.0])
+def test_a_confidence_that_is_no_probability_is_refused(confidence):
+    with pytest.raises(LensError, match="confidence is"):
+        decide([], confidence=confidence)
 
 
 def test_no_values_and_no_base_have_no_bounds_to_move():

@@ -22,8 +22,10 @@ from lens_gate.judge.wording import (
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.records.check import Verdict
 from lens_gate.records.difference import Difference
+from lens_gate.records.look import LookReport
 from lens_gate.records.policy import Place
 from lens_gate.records.report import CellReport, DuetReport, Row, Statistics
+from lens_gate.records.waiver import Waiver, WaiverReport
 
 
 def statistics(typ, mean=None):
@@ -297,8 +299,16 @@ def test_a_passed_gate_names_its_warnings():
 def test_an_undecided_gate_says_how_many_of_how_many():
     rows = [row(name="inconclusive"), row(), row(name="inconclusive", gating=False)]
     assert headline("inconclusive", rows, [], "") == (
-        "1 of 2 checks could not be decided; none was shown to be worse."
+        "1 of 2 checks could not be decided; none was shown to be worse by more than its margin."
     )
+
+
+def test_an_undecided_limit_is_not_said_to_have_a_margin():
+    limit = row(name="inconclusive", kind="absolute")
+    text = headline("inconclusive", [limit], [], "")
+    assert text.endswith("none was shown to be beyond its limit.")
+    text = headline("inconclusive", [limit, row(name="inconclusive")], [], "")
+    assert text.endswith("none was shown to be beyond its margin or limit.")
 
 
 def test_missing_data_come_with_the_first_reason():
@@ -522,6 +532,67 @@ def test_a_waived_failure_does_not_gate_and_is_told():
     assert next_step("failed", [replace(waived, mode="history"), other]).startswith("Both arms")
 
 
+def paced(ttft="pass", itl="pass", *failed):
+    return [*failed, row("ttft", ttft, mode="duet"), row("itl", itl, mode="duet")]
+
+
+def test_longer_answers_at_the_same_pace_are_longer_not_slower():
+    failed = [
+        row("e2e", "fail", 0.24, mode="duet"),
+        row("output_tokens", "fail", 0.3, statistic="mean", mode="duet"),
+    ]
+    assert headline("failed", paced("pass", "improved", *failed), [], "") == (
+        "chat/quick is longer, not slower: it takes longer overall (E2E typ +24 %) and writes "
+        "longer answers (output tokens mean +30 %)."
+    )
+    # The pairs show the tokens, though no check does.
+    grown = [paired({"output_tokens": changed(0.3)})]
+    text = headline("failed", paced("pass", "pass", failed[0]), grown, "")
+    assert text.startswith("chat/quick is longer, not slower: it takes longer overall")
+
+
+@pytest.mark.parametrize(
+    ("ttft", "itl", "failed"),
+    [
+        ("inconclusive", "pass", [row("output_tokens", "fail", 0.3)]),
+        ("pass", "inconclusive", [row("output_tokens", "fail", 0.3)]),
+        ("fail", "pass", [row("output_tokens", "fail", 0.3)]),
+        ("pass", "pass", [row("output_tokens", "fail", 0.3), row("e2e", "fail", kind="absolute")]),
+        ("pass", "pass", [row("output_tokens", "fail", 0.3), row("error_rate", "fail", 0.3)]),
+        ("pass", "pass", [row("e2e", "fail", 0.3)]),
+    ],
+)
+def test_what_may_be_slower_is_not_said_not_to_be(ttft, itl, failed):
+    assert "not slower" not in headline("failed", paced(ttft, itl, *failed), [], "")
+    elsewhere = [replace(other, target="x") for other in paced()]
+    assert "not slower" not in headline("failed", [*failed, *elsewhere], [], "")
+
+
+def test_a_check_that_was_decided_early_says_at_how_many_pairs():
+    """E2E is told from the first 16 pairs, its parts from all 30: both are said."""
+    found = {
+        "ttft": changed(1.0),
+        "itl": changed(0.0, low=-0.1),
+        "output_tokens": changed(0.5),
+        "e2e": changed(0.8),
+    }
+    early = paired(found)
+    looks = (
+        LookReport(pairs=16, share=0.1, decided={"c": "fail"}, open=1),
+        LookReport(pairs=16, share=1.0, decided={"c": "fail"}, open=1, confirming=True),
+        LookReport(pairs=30, share=0.9, decided={"d": "fail"}, open=0),
+    )
+    early = replace(early, duet=replace(early.duet, looks=looks))
+    text = headline("failed", [row("e2e", "fail", 0.9, mode="duet")], [early], "")
+    assert text.startswith(
+        "chat/quick takes longer overall (E2E typ +90 % at 16 pairs) and writes longer answers "
+        "(output tokens +50 % over all 30 pairs). Over all 30 pairs E2E is longer by about 1.5 s: "
+    )
+    last = row("e2e", "fail", 0.9, mode="duet")
+    last = replace(last, verdict=replace(last.verdict, id="d"))
+    assert " pairs" not in headline("failed", [last], [early], "")
+
+
 def test_a_run_that_stopped_at_its_first_failure_says_what_it_left_open():
     left = row(name="inconclusive", reason="stopped at the first failure: neither", target="x")
     rows = [row("ttft", "fail", 0.5, mode="duet"), left]
@@ -540,25 +611,119 @@ def test_a_failed_duet_is_the_changes_own():
     assert "base branch" in next_step("failed", [replace(failed, mode="history")])
 
 
-def test_an_undecided_duet_says_what_would_settle_it():
-    """The most that a check of a cell needs; cells add up."""
-    open_row = row(name="inconclusive", mode="duet")
+def test_a_target_beside_its_control_is_no_change():
+    failed = row("ttft", "fail", 0.5, mode="duet")
+    own = paired({})
+    other = replace(own, duet=replace(own.duet, control="old"))
+    assert next_step("failed", [failed], [other]).startswith("Both targets were measured in turn")
+    assert "this change" in next_step("failed", [failed], [own])
+    both = [failed, replace(failed, target="x")]
+    here = replace(own, target="x", duet=replace(own.duet, control="x"))
+    assert "this change" in next_step("failed", both, [other, here])
+
+
+def needing(requests=None, usd=None, needed=None, **given):
+    undecided = row(name="inconclusive", mode="duet", **given)
+    return replace(
+        undecided,
+        needs_requests=requests,
+        needs_usd=None if usd is None else Decimal(usd),
+        verdict=replace(undecided.verdict, needed_n=needed),
+    )
+
+
+def test_an_undecided_duet_says_what_would_settle_each_check():
+    """The dearest check does not price the others."""
     rows = [
-        replace(open_row, needs_requests=900, needs_usd=Decimal("0.90")),
-        replace(open_row, needs_requests=400, needs_usd=Decimal("0.40")),
-        replace(open_row, needs_requests=100, needs_usd=Decimal("0.10"), target="other"),
-        open_row,
+        needing(26916, "43.87", 13458, metric="e2e"),
+        needing(412, "0.4012", 206),
+        needing(),
     ]
-    step = next_step("inconclusive", rows)
-    assert step.startswith("About 1000 requests ($1.00) would settle what is open")
-    assert "samples.max" in next_step("inconclusive", [open_row])
-    assert "About" not in next_step("inconclusive", [open_row])
+    assert next_step("inconclusive", rows) == (
+        "Raise samples.max and the budget, or widen the margins: about 410 requests ($0.40) would "
+        "settle chat/quick TTFT typ, about 27000 requests ($44) would settle chat/quick E2E typ."
+    )
+    assert "samples.max" in next_step("inconclusive", [needing()])
+    assert "bout" not in next_step("inconclusive", [needing()])
+    many = [needing(k, None, k, target=f"t{k}") for k in range(30, 35)]
+    assert next_step("inconclusive", many).endswith(
+        "about 32 requests would settle chat/t32 TTFT typ, 2 more checks need more than that."
+    )
+
+
+def test_a_change_at_its_margin_is_not_priced():
+    never = needing(needed=50_000, metric="itl")
+    step = next_step("inconclusive", [never])
+    assert step.startswith(
+        "Widen the margin, or bring the change well below it. chat/quick ITL typ: "
+    )
+    assert "no sensible number of requests" in step
+    both = next_step("inconclusive", [never, needing(412, "0.4", 206)])
+    assert "about 410 requests" in both
+    assert both.endswith(
+        "chat/quick ITL typ: the change lies at the margin, which no sensible number of requests "
+        "settles."
+    )
+    assert ", ...: the change" in next_step("inconclusive", [never] * 4)
 
 
 def test_a_duet_without_pairs_asks_for_no_baseline():
     undecided = row(name="inconclusive", mode="duet", base_n=0)
     assert "baseline" not in next_step("inconclusive", [undecided])
     assert next_step("passed", [undecided]) == "Nothing to do."
+
+
+OFFER = "`lens-gate gate --base REF` measures it beside what that branch sends, and tells"
+
+
+def test_a_failure_against_history_outside_a_pull_request_names_what_applies():
+    """On main there is no base branch to run the gate on as well."""
+    failed = [row(name="fail", mode="history")]
+    local = next_step("failed", failed, offer=OFFER, pulled=False)
+    assert local.startswith(f"Find out whether it is the code or the service: {OFFER}. ")
+    pushed = next_step("failed", failed, pulled=False)
+    assert pushed.startswith("See whether it stays so in the next runs")
+    for step in (local, pushed):
+        assert "base branch" not in step
+        assert "`lens-gate baseline accept --new-level --cell chat/quick --reason TEXT`" in step
+    pulled = next_step("failed", failed, offer="measured beside its control, which tells")
+    assert "base branch" in pulled
+    assert pulled.endswith("which tells the two apart.")
+
+
+def expired(**given):
+    whole = {
+        "rule": "ttft-typ",
+        "cell": "chat/quick",
+        "ceiling": 0.6,
+        "limit": None,
+        "reason": "known",
+        "who": "anna",
+        "created": "2026-08-01",
+        "expires": "2026-11-01",
+        "place": Place(file="baselines/waivers.yaml", line=3, column=5),
+    }
+    return WaiverReport(waiver=Waiver(**{**whole, **given}), state="expired", used=False)
+
+
+@pytest.mark.parametrize("outcome", ["passed", "unchanged"])
+def test_an_expired_waiver_is_something_to_do(outcome):
+    assert next_step(outcome, [row()], waivers=[expired()]) == (
+        "A waiver has expired: ttft-typ in chat/quick (on 2026-11-01). Take it out of "
+        "waivers.yaml, or renew it with `lens-gate baseline accept`."
+    )
+    in_force = replace(expired(), state="in_force")
+    assert next_step(outcome, [row()], waivers=[in_force]) == "Nothing to do."
+    many = next_step(outcome, [row()], waivers=[expired(cell=f"c/{k}") for k in range(5)])
+    assert many.startswith("Waivers have expired: ttft-typ in c/0 (on 2026-11-01), ")
+    assert " and 2 more. Take them out" in many
+
+
+def test_an_expired_waiver_comes_after_what_is_more_urgent():
+    failed = row("ttft", "fail", 0.5, mode="duet")
+    step = next_step("failed", [failed], waivers=[expired()])
+    assert step.startswith("Both arms were measured in turn")
+    assert "A waiver has expired" in step
 
 
 def test_a_disturbed_run_is_to_be_run_again():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lens_gate.errors import LensError
 from lens_gate.metrics.arms import (
+    Pairs,
     baseline_of,
     complete_blocks,
     complete_pairs,
@@ -18,6 +19,7 @@ from lens_gate.metrics.arms import (
     of_arm,
     pairs_of,
     stored_arm,
+    whole_blocks,
 )
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.metrics.rows import meets
@@ -26,7 +28,7 @@ from lens_gate.records.codec import from_json, to_json
 from lens_gate.records.exchange import Usage
 from lens_gate.records.plan import CellPlan, Fingerprint, UnitPrices
 from lens_gate.records.policy import Budget
-from lens_gate.records.run import Run, RunHeader
+from lens_gate.records.run import CellEnd, Run, RunHeader
 
 PRICES = UnitPrices(
     provider="simulated",
@@ -355,6 +357,29 @@ def test_blocks_are_counted_like_pairs(sample) -> None:
     assert complete_blocks(samples) == 2
     assert len(first_pairs(samples, 1)) == 4
     assert complete_blocks([*samples, sample(arm="head", block=2)]) == 2
+
+
+def test_the_pair_of_blocks_that_the_end_broke_off_is_none(sample) -> None:
+    samples = [
+        sample(arm=arm, block=k, seq=10 * k + (arm == "head"))
+        for k in range(3)
+        for arm in ("head", "control")
+    ]
+    ended = CellEnd(cell="chat/mini", reason="complete", detail="")
+    for reason in ("complete", "decided", "stopped"):
+        assert complete_blocks(whole_blocks(samples, replace(ended, reason=reason))) == 3
+    for reason in ("money", "requests", "time", "errors", "hopeless", "interrupted"):
+        assert complete_blocks(whole_blocks(samples, replace(ended, reason=reason))) == 2
+    assert complete_blocks(whole_blocks(samples, None)) == 2
+    again = [*samples, sample(arm="head", block=0, seq=99, phase="confirm")]
+    assert complete_blocks(whole_blocks(again, None)) == 3
+    assert complete_blocks(whole_blocks(again, None), "confirm") == 0
+    assert whole_blocks([], None) == []
+
+
+def test_requests_of_blocks_are_no_pairs(sample) -> None:
+    samples = [sample(arm=arm, block=0, seq=k) for k, arm in enumerate(("head", "control") * 9)]
+    assert pairs_of(samples) == Pairs(head=(), control=())
 
 
 def test_pairs_that_lost_a_side_are_counted_once(sample) -> None:

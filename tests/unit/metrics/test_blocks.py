@@ -8,6 +8,7 @@ from lens_gate.metrics.arms import first_pairs, warm_of_blocks
 from lens_gate.metrics.blocks import block_arms
 from lens_gate.metrics.cold_start import cold_arms, cold_start
 from lens_gate.metrics.window import block_rate, load_report, shortfall, window_arm
+from lens_gate.records.exchange import Failure
 
 MS = 1_000_000
 
@@ -145,6 +146,7 @@ def test_a_block_of_cold_requests_is_held_against_the_warm_ones_that_it_begins_w
     """The arms' own, the block's own; of a confirming block with the same number as well."""
     given = (sample, marks)
     samples = [
+        sample(seq=1, phase="warmup", pair=0),
         *cold_block(*given, 0, "control", (10, 10), (48, 48), at=1000),
         *cold_block(*given, 0, "head", (20, 20), (98, 98), at=2000),
         *cold_block(*given, 1, "head", (20, 20), (8,), at=3000),
@@ -220,3 +222,17 @@ def test_the_controls_requests_keep_a_cell_from_being_silent(sample, marks) -> N
     assert (len(cold.values), len(warm.values)) == (1, 9)
     alone = cold_start([s for s in samples if s.arm == "head"])
     assert alone.cold == 10
+
+
+def test_a_rate_of_nothing_is_worse_than_any_other_and_no_missing_number(sample, marks) -> None:
+    """Zeros have no ratio: a head that is down in most blocks would else be without data."""
+    down = Failure(status="http_500", detail="")
+    samples = two(sample, marks)
+    half = [replace(s, failure=down) if (s.arm, s.block) == ("head", 1) else s for s in samples]
+    head, control = block_arms(half, "rps", "", {})
+    assert head.values == (head.values[0], head.values[0])
+    assert (head.censored, head.errors) == ((False, True), 0)
+    assert control.censored is None
+    none = [replace(s, failure=down) if s.arm == "head" else s for s in samples]
+    head, _ = block_arms(none, "goodput_rps", "", {"ttft": 1.0})
+    assert (head.values, head.censored, head.errors) == ((1.0, 1.0), (True, True), 0)

@@ -148,3 +148,10 @@ def of(**given):
 )
 def test_a_load_that_was_not_offered_is_told(given, told) -> None:
     assert shortfall(of(**given)) == told
+
+
+def test_each_block_of_a_closed_load_has_its_own_beginning() -> None:
+    """Of a few requests in each, most go out before the rest is under way."""
+    load = of(open=False, concurrency=1.0, requests=100)
+    assert shortfall(load, turns=6).startswith("offered load not reached")
+    assert shortfall(load, turns=7) == ""

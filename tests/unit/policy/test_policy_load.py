@@ -530,3 +530,19 @@ targets:
   mini: {provider: openai, model: gpt-4.1-mini}
 scenarios:
 """
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("targets: {a: {provider: openai, model: gpt 4.1}}", "the id of a model without spaces"),
+        ("targets: {a: {provider: openai, model: 'a. b'}}", "the id of a model without spaces"),
+        (
+            "scenarios: {a: {prompts: [{id: a 1.2.3, prompt: x}]}}",
+            "a text of at most 128 characters without spaces",
+        ),
+    ],
+)
+def test_a_text_with_digits_in_it_is_not_said_to_be_a_number(problems_of, policy, said):
+    (problem,) = [p for p in problems_of(f"version: 1\n{policy}\n") if said in p.message]
+    assert "write" not in problem.hint

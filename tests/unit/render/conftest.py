@@ -283,7 +283,7 @@ class Build:
             "created": "20261121T042021Z",
             "exit_code": codes.get(outcome, 0),
             "headline": headline(outcome, rows, cells, why),
-            "next_step": next_step(outcome, rows),
+            "next_step": next_step(outcome, rows, waivers=given.get("waivers", ())),
             "confidence": 0.99,
             "family": sum(row.gating for row in rows),
             "refs": self.refs(),
@@ -390,9 +390,9 @@ def _duets(build):
     drifted = build.duet(
         drift=(
             (
-                "from the session's first half to its second: TTFT +38 % [+24, +53] in the "
-                "control, +35 % [+22, +50] in the head: the service moved for both arms alike, "
-                "which no verdict of the pairs counts"
+                "from the session's first half to its second, both arms together: TTFT +38 % "
+                "[+28, +48], E2E +35 % [+26, +45]: the service itself moved, which no verdict of "
+                "the pairs counts"
             ),
         )
     )

@@ -140,6 +140,8 @@ def test_sizes_name_the_stored_runs(build):
 def test_sizes_in_a_duet_are_pairs(build):
     assert figures.sample_size(build.pairs("ttft", "typ", "pass", 0.4, 0.0)) == "36 pairs"
     assert figures.sample_size(build.pairs("ttft", "typ", "pass", 0.4, 0.0, n=1)) == "1 pair"
+    row = build.pairs("ttft", "typ", "pass", 0.4, 0.0, n=8)
+    assert figures.sample_size(replace(row, in_blocks=True)) == "8 pairs of blocks"
     absolute = build.row(kind="absolute", mode="duet", verdict=build.verdict())
     assert figures.sample_size(absolute) == "20"
 
@@ -208,7 +210,8 @@ def test_what_was_demoted_says_so(build):
     ("requests", "usd", "said"),
     [
         (None, None, ""),
-        (820, Decimal("1.234"), "about 820 requests in all, $1.23, would settle it"),
+        (820, Decimal("1.234"), "about 820 requests in all, $1.20, would settle it"),
+        (26916, Decimal("43.87"), "about 27000 requests in all, $44, would settle it"),
         (1, None, "about 1 request in all would settle it"),
     ],
 )
@@ -223,10 +226,17 @@ def test_what_would_settle_a_check_is_said_where_it_is_known(build, requests, us
     assert figures.reason(passed) == "why"
 
 
+def test_a_change_at_its_margin_is_not_to_be_chased(build):
+    row = build.row(verdict=build.verdict("inconclusive", detectable=0.34, needed_n=90_000))
+    said = "the change lies at its margin: no sensible number of requests settles it"
+    assert figures.settling(row) == said
+    assert figures.open_question(row).endswith(said)
+
+
 def test_an_open_question_that_was_withheld_is_told_by_its_reason(build):
     row = build.row(verdict=build.verdict("inconclusive", detectable=0.34, withheld=True))
     assert figures.open_question(row) == "why"
-    fall = build.row("output_tps", "typ", verdict=build.verdict("inconclusive", detectable=0.25))
+    fall = build.row("output_tps", "typ", verdict=build.verdict("inconclusive", detectable=-0.2))
     assert figures.open_question(fall).endswith("is -20 %")
     rate = build.row("error_rate", "", verdict=build.verdict("inconclusive", detectable=0.04))
     assert figures.open_question(rate).endswith("is +4 points")

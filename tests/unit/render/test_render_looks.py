@@ -32,11 +32,22 @@ def cell(build, *, end="", planned=180, **duet):
             {"confirm_pairs": 1, "pairs": 180},
             "all 180 pairs measured, failures tested again on 1 new pair",
         ),
-        ({"pairs": 0, "blocks": 8, "planned": 8}, "all 8 pairs of blocks measured"),
-        ({"pairs": 0, "blocks": 1, "planned": 1}, "the one pair of blocks measured"),
+        ({"pairs": 0, "blocks": 8, "block_s": 1.0, "planned": 8}, "all 8 pairs of blocks measured"),
         (
-            {"pairs": 0, "blocks": 3, "planned": 8, "end": "time: used up"},
+            {"pairs": 0, "blocks": 1, "block_s": 1.0, "planned": 1},
+            "the one pair of blocks measured",
+        ),
+        (
+            {"pairs": 0, "blocks": 3, "block_s": 1.0, "planned": 8, "end": "time: used up"},
             "stopped after 3 of 8 pairs of blocks",
+        ),
+        (
+            {"pairs": 0, "block_s": 1.0, "planned": 8, "end": "money: the cap"},
+            "stopped after 0 of 8 pairs of blocks",
+        ),
+        (
+            {"pairs": 0, "blocks": 8, "block_s": 1.0, "planned": 8, "confirm_pairs": 8},
+            "all 8 pairs of blocks measured, failures tested again on 8 new pairs of blocks",
         ),
     ],
 )
@@ -67,15 +78,16 @@ def test_cells_that_ended_alike_are_named_together_and_their_savings_added(build
 def test_nothing_is_said_to_be_saved_where_nothing_was(build):
     whole = cell(build, pairs=180, saved_requests=0)
     assert list(looks.stopping([whole])) == ["chat/quick all 180 pairs measured"]
-    assert list(looks.control_facts(whole))[1] == "all 180 pairs measured"
+    assert list(looks.control_facts(whole))[2] == "all 180 pairs measured"
 
 
 def test_the_control_is_told_with_its_commit_its_models_and_its_part_of_the_money(build):
-    first, second, third = looks.control_facts(cell(build))
+    first, money, second, third = looks.control_facts(cell(build))
     assert first == (
-        "control quick at 0a1b2c3d4e5f with 36 of 36 measured requests succeeded, by "
-        "gpt-test-2025; its part of the cell's $0.0055 is $0.0026"
+        "control: quick as of commit 0a1b2c3d4e5f; 36 of 36 measured requests succeeded; "
+        "answered by gpt-test-2025"
     )
+    assert money == "spent: $0.0055 in this cell, of which $0.0026 for the control"
     assert second == (
         "decided after 36 of 180 pairs; 288 requests, about $0.41, saved by stopping early"
     )
@@ -101,8 +113,8 @@ def test_what_a_control_lost_and_what_has_no_twin_is_told(build):
             )
         )
     )
-    assert facts[0].startswith("control quick with 33 of 36 measured requests succeeded; its part")
-    assert facts[2:] == [
+    assert facts[0] == "control: quick; 33 of 36 measured requests succeeded"
+    assert facts[3:] == [
         "1 pair lost a side to an error or a retry",
         "prompts that only the head has, not sent: a, b",
         "prompts that only the control has, not sent: c, d, e, f, g and 2 more",
@@ -125,6 +137,12 @@ def test_looks_name_what_they_decided_by_the_rows(build):
         ["24 pairs", "6.7 %", "TTFT typ fail, x no data", "0"],
         ["24 new pairs", "100 %", "–", "1"],
     ]
+    in_blocks = replace(found, duet=replace(found.duet, block_s=20.0))
+    assert [line[0] for line in looks.look_lines(in_blocks, rows)] == [
+        "16 pairs of blocks",
+        "24 pairs of blocks",
+        "24 new pairs of blocks",
+    ]
 
 
 def test_movements_are_of_cells_in_which_something_did_or_may_have_changed(build):
@@ -132,7 +150,9 @@ def test_movements_are_of_cells_in_which_something_did_or_may_have_changed(build
         row = build.pairs("ttft", "typ", name, 0.045, 0.5, **given)
         return build.report(rows=[row], cells=[build.in_pairs()])
 
-    said = ["chat/quick: TTFT +52 %, ITL 0 %, E2E +14 %, output tokens 0 %, cost 0 %"]
+    said = [
+        "chat/quick over all 36 pairs: TTFT +52 %, ITL 0 %, E2E +14 %, output tokens 0 %, cost 0 %"
+    ]
     for name in ("fail", "inconclusive", "improved"):
         assert list(looks.movements(report(name))) == said
     assert list(looks.movements(report("pass"))) == []
@@ -151,7 +171,9 @@ def test_of_other_metrics_those_are_named_that_moved(build):
     }
     row = build.pairs("ttft", "typ", "fail", 0.045, 0.5)
     report = build.report(rows=[row], cells=[build.in_pairs(duet=build.duet(moved=moved))])
-    assert list(looks.movements(report)) == ["chat/quick: TTFT +1 %, input tokens -5 %"]
+    assert list(looks.movements(report)) == [
+        "chat/quick over all 36 pairs: TTFT +1 %, input tokens -5 %"
+    ]
 
 
 def test_a_first_output_that_is_the_visible_one_is_told_once(build):
@@ -168,7 +190,7 @@ def test_movements_of_many_cells_are_those_of_the_first_few(build):
     names = [f"t{k}" for k in range(5)]
     rows = [build.pairs("ttft", "typ", "fail", 0.045, 0.5, target=name) for name in names]
     report = build.report(rows=rows, cells=[build.in_pairs(target=name) for name in names])
-    assert [text.partition(":")[0] for text in looks.movements(report)] == [
+    assert [text.partition(" ")[0] for text in looks.movements(report)] == [
         "chat/t0",
         "chat/t1",
         "chat/t2",
@@ -208,3 +230,27 @@ def test_targets_are_told_together(build):
     assert [line for line in lines if line.startswith("targets together: ")] == [
         f"targets together: {text}" for text in said
     ]
+
+
+def test_prompts_of_one_side_alone_are_told_before_any_number(build):
+    some = cell(build, only_head=("a",), only_control=("b", "c"))
+    added, none = cell(build, only_head=("a", "b")), cell(build)
+    row = build.pairs("ttft", "typ", "pass", 0.045, 0.01)
+    report = build.report(rows=[row], cells=[some, added, none])
+    case = f"{some.scenario}/{some.target}"
+    assert list(looks.unsent(report)) == [
+        f"{case}: 1 prompt only in the head and 2 prompts only in the control, not measured",
+        f"{case}: 2 prompts only in the head, not measured",
+    ]
+    text = markdown(report)
+    assert text.index("only in the head") < text.index("| TTFT")
+    many = markdown(replace(report, cells=(some,) * 12))
+    assert many.count("not measured") == 10
+    assert "and prompts of 2 more cases" in many
+
+
+def test_movements_of_blocks_count_pairs_of_blocks(build):
+    row = build.pairs("ttft", "typ", "fail", 0.045, 0.5)
+    in_blocks = cell(build, pairs=0, blocks=8, block_s=20.0)
+    (text,) = looks.movements(build.report(rows=[row], cells=[in_blocks]))
+    assert text.startswith("chat/quick over all 8 pairs of blocks: TTFT")

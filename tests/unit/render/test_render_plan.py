@@ -170,29 +170,27 @@ def test_what_cut_the_samples_is_named():
 @pytest.mark.parametrize(
     "line",
     [
-        (
-            "TTFT typ    chat/mini  at most 20 % worse than its control (default for hosted), "
-            "at most 100 % worse than its history (default for hosted)"
-        ),
-        (
-            "cost mean   chat/mini  at most 10 % worse than its control (default for hosted), "
-            "at most 15 % worse than its history"
-        ),
+        "TTFT typ    chat/mini  worse by 20 %* (control), 100 %* (history)",
+        "cost mean   chat/mini  worse by 10 %* (control), 15 % (history)",
         "TTFT p90    chat/mini  at most 3 s",
         "goodput     chat/mini  at least 95 %",
-        "error rate  chat/mini  at most 5 %, at most 2 points worse than its control  ",
-        (
-            "TTFT p95    chat/mini  at most 50 % worse than its control, "
-            "at most 50 % worse than its history  "
-        ),
-        (
-            "ITL p90     chat/mini  at most 60 % worse than its control, "
-            "at most 60 % worse than its history  "
-        ),
+        "error rate  chat/mini  at most 5 %, worse by 2 points (control)  ",
+        "TTFT p95    chat/mini  worse by 50 % (control), 50 % (history)  ",
+        "ITL p90     chat/mini  worse by 60 % (control), 60 % (history)  ",
     ],
 )
 def test_each_rule_says_what_it_allows(line):
     assert line in shown()
+
+
+def test_default_margins_are_marked_once_and_lines_stay_short():
+    text = shown()
+    assert text.count("* the default margin for this kind of target") == 1
+    assert "default margin" not in shown(rules=[rule("ttft", "p90", max=3.0)])
+    start = text.index("allowed")
+    allowed = [line for line in text[start:].splitlines() if "worse by" in line]
+    assert allowed
+    assert max(map(len, allowed)) < 100
 
 
 def test_severity_and_place_are_shown():
@@ -211,11 +209,11 @@ def test_a_cell_without_stored_runs_is_named_where_a_rule_needs_them():
 def test_no_history_is_missed_where_there_is_a_control_everywhere():
     beside = {"mini": replace(no_control(), control="old")}
     text = shown(rules=[rule("ttft", "typ", relative=True)], targets=beside)
-    assert "at most 20 % worse than its control" in text
+    assert "worse by 20 %* (control)" in text
     assert "history" not in text
     assert "no stored run" not in text
     only_pairs = shown(rules=[rule("throughput", relative=True, max_regression=0.1)])
-    assert "at most 10 % worse than its control  gate" in only_pairs
+    assert "worse by 10 % (control)  gate" in only_pairs
     assert "no stored run" not in only_pairs
 
 
@@ -376,11 +374,11 @@ def test_prompts_that_only_one_arm_has_are_named():
 
 
 def test_what_a_rule_may_compare_with_follows_the_policy():
-    assert "its control" not in shown(compare="history", targets={"mini": no_control()})
-    assert "its history" in shown(compare="history", targets={"mini": no_control()})
+    assert "(control)" not in shown(compare="history", targets={"mini": no_control()})
+    assert "(history)" in shown(compare="history", targets={"mini": no_control()})
     named = {"mini": replace(no_control(), control="old")}
-    assert "its control" in shown(compare="history", targets=named)
-    assert "its history" not in shown(compare="none", targets=named)
+    assert "(control)" in shown(compare="history", targets=named)
+    assert "(history)" not in shown(compare="none", targets=named)
 
 
 def no_control():

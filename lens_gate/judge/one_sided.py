@@ -1,0 +1,28 @@
+"""Prompts that one arm has and the other lacks: what is not known of them bars a pass."""
+
+from dataclasses import replace
+
+from lens_gate.records.check import Verdict
+from lens_gate.records.plan import Duet
+
+_GOOD = ("pass", "improved")
+
+
+def unless_replaced(verdict: Verdict, duet: Duet | None) -> Verdict:
+    """The verdict; one that is good is inconclusive where prompts were replaced unpaired.
+
+    Prompts that came, or went, are left out of the pairs. Where some came and others went, these
+    may be the same ones under other names, and a change could choose which of them are measured.
+    """
+    if duet is None or not (duet.only_head and duet.only_control) or verdict.verdict not in _GOOD:
+        return verdict
+    gone, new = len(duet.only_control), len(duet.only_head)
+    reason = (
+        f"{gone} prompt{'' if gone == 1 else 's'} of the control {_is(gone)} gone and {new} of "
+        f"the head {_is(new)} new: what those do is not known. Of the others: {verdict.reason}"
+    )
+    return replace(verdict, verdict="inconclusive", reason=reason, needed_n=None)
+
+
+def _is(count: int) -> str:
+    return "is" if count == 1 else "are"
