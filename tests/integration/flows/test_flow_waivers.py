@@ -1,8 +1,12 @@
 """What is accepted by hand is written where the gate reads it, and only if it makes sense."""
 
+import json
+from decimal import Decimal
+
 import pytest
 
 from lens_gate.errors import InputError, LensError
+from lens_gate.flows.gate import gate
 from lens_gate.flows.waivers import Acceptance, accept
 from lens_gate.policy.waivers import read_waivers
 
@@ -89,3 +93,17 @@ def test_a_folder_that_can_not_be_made_is_one_message(place):
     (place.root / "baselines").write_text("a file")
     with pytest.raises(LensError, match=r"baselines/waivers.yaml can't be"):
         accepted(place, who="A")
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_an_expired_waiver_is_what_there_is_to_do(repository, policy, tmp_path, sent):
+    place = repository(tmp_path / "old", {"lens-gate.yaml": policy([RULES[1]])})
+    rule = {"rule": "e2e-typ", "cell": CELL, "limit": "40s", "reason": "known", "who": "A"}
+    waiver = {**rule, "created": "2026-10-01", "expires": "2026-11-01"}
+    place.write({PATH: json.dumps({"version": 1, "waivers": [waiver]})})
+    lowered = {} if sent else {"max_usd": Decimal("0.000001")}
+    report = gate(place.order(**lowered), place.world())
+    assert report.outcome == ("passed" if sent else "budget")
+    assert report.waivers[0].state == "expired"
+    assert "A waiver has expired: e2e-typ in chat/quick (on 2026-11-01)." in report.next_step
+    assert "Nothing to do" not in report.next_step
