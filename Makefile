@@ -11,7 +11,10 @@ REAL := build/real
 # More than the cores: some tests wait for simulated servers.
 JOBS ?= 3
 # Long runs of the whole program: `make e2e` has them.
-LONG := $(addprefix tests/integration/cli/test_cli_,demo.py killed.py selftest_long.py)
+LONG := $(addprefix tests/integration/cli/test_cli_,calibrate.py demo.py killed.py null.py selftest.py selftest_long.py) \
+	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py) \
+	tests/integration/flows/test_flow_selftest.py \
+	$(addprefix tests/integration/runner/test_,memory.py robust.py)
 SEED ?=
 
 export PYTHONDONTWRITEBYTECODE = 1
@@ -49,7 +52,7 @@ type: $(VENV)/.ready
 e2e: $(VENV)/.ready
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group e2e
 	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup tests/e2e $(LONG)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --durations=8 tests/e2e $(LONG)
 
 # Two inference servers from source: a C++ compiler, and ten minutes the first time.
 real: $(REAL)/.ready

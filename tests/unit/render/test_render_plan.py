@@ -479,3 +479,16 @@ def test_power_says_what_only_warns_and_what_nobody_knows():
     )
     assert "(default for hosted), warns only" in text
     assert "nobody knows how widely this metric scatters" in text
+
+
+def test_the_fewest_blocks_that_can_fail_a_rule_are_told_once_for_a_cell():
+    text = shown(sights=[sight(fewest=12, unit="pairs of blocks"), sight(fewest=12), sight()])
+    assert text.count("chat/mini: fewer than 12 pairs of blocks can't fail a rule") == 1
+
+
+def test_a_rule_without_a_margin_is_no_limit_in_words():
+    rules = (rule("ttft", "p90", relative=True, max=3.0), rule("ttft", "typ", relative=True))
+    lines = shown(rules=rules).splitlines()
+    (bare,) = (line for line in lines if line.startswith("TTFT p90"))
+    assert "at most 3 s" in bare
+    assert "worse by" not in bare
