@@ -11,7 +11,8 @@ REAL := build/real
 # More than the cores: some tests wait for simulated servers.
 JOBS ?= 3
 # Long runs of the whole program: `make e2e` has them.
-LONG := $(addprefix tests/integration/cli/test_cli_,calibrate.py demo.py killed.py null.py selftest.py selftest_long.py) \
+LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py calibrate.py demo.py hostile.py killed.py null.py selftest.py \
+	selftest_long.py) \
 	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py) \
 	tests/integration/flows/test_flow_selftest.py \
 	$(addprefix tests/integration/runner/test_,memory.py robust.py)
