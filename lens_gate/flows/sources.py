@@ -5,10 +5,9 @@ from a head only what the author may ask about. Heads are read as data, through 
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeAlias
 
 from lens_gate.errors import LensError, WorldError
 from lens_gate.flows.accepting import AcceptedFile, accepted_at, accepted_name, accepted_on_disk
@@ -22,17 +21,21 @@ from lens_gate.flows.reading import (
     read_policy,
     read_untrusted,
 )
+from lens_gate.flows.stored import (
+    StoredRuns,
+    nulls_at,
+    nulls_on_disk,
+    stored_at,
+    stored_on_disk,
+)
 from lens_gate.hosts.detect import detect, read_event_file
 from lens_gate.policy import overlay, read_worktree_file
-from lens_gate.records.baseline import Baseline
 from lens_gate.records.context import Context
 from lens_gate.records.null import NullSession
 from lens_gate.records.policy import Change, Policy
 from lens_gate.records.report import Refs
 from lens_gate.repo import (
     Repository,
-    baselines_at,
-    baselines_in_worktree,
     blob_reader,
     changed_files,
     changed_since,
@@ -45,11 +48,9 @@ from lens_gate.repo import (
     resolve,
     target_tip,
 )
-from lens_gate.repo.null_files import null_sessions_at, null_sessions_in_worktree
 
 POLICY_FILES = ("lens-gate.yaml", ".github/lens-gate.yaml")
 BASE_VARIABLE = "LENS_GATE_BASE"
-StoredRuns: TypeAlias = Callable[[str, str], Sequence[Baseline]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,12 +225,12 @@ def _sources_on_disk(
             dirty=bool(repository and is_dirty(repository)),
         ),
         changes=(),
-        stored=_stored_on_disk(root, policy),
+        stored=stored_on_disk(root, policy),
         root=root,
         commit=commit,
         trusted=policy,
         accepted=accepted_on_disk(root, policy),
-        nulls=tuple(null_sessions_in_worktree(root, policy.baseline.dir, policy.name)),
+        nulls=nulls_on_disk(root, policy),
     )
 
 
@@ -249,12 +250,12 @@ def _own_commit(repository: Repository, context: Context, names: Sequence[str]) 
             head=commit,
         ),
         changes=(),
-        stored=_stored_at(repository, commit, policy),
+        stored=stored_at(repository, commit, policy),
         root=repository.root,
         commit=commit,
         trusted=policy,
         accepted=accepted_at(repository, policy, commit),
-        nulls=_nulls_at(repository, policy, commit),
+        nulls=nulls_at(repository, policy, commit),
     )
 
 
@@ -292,12 +293,12 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
             dirty=False,
         ),
         changes=changes,
-        stored=_stored_at(repository, tip.commit, trusted),
+        stored=stored_at(repository, tip.commit, trusted),
         root=repository.root,
         commit=head,
         trusted=trusted,
         accepted=accepted_at(repository, trusted, tip.commit, head),
-        nulls=_nulls_at(repository, trusted, tip.commit),
+        nulls=nulls_at(repository, trusted, tip.commit),
         not_measured=_foreign_branch(context.target_branch, trusted),
         control=control,
         control_note=note,
@@ -374,33 +375,6 @@ def _untrusted(
         accepted=AcceptedFile(file=accepted_name(policy)),
         not_measured=f"{context.target_branch} has no policy yet; this one counts once merged",
     )
-
-
-def _nulls_at(repository: Repository, policy: Policy, commit: str) -> tuple[NullSession, ...]:
-    return tuple(null_sessions_at(repository, commit, policy.baseline.dir, policy.name))
-
-
-def _stored_at(repository: Repository, commit: str, policy: Policy) -> StoredRuns:
-    def stored(scenario: str, target: str) -> Sequence[Baseline]:
-        found = baselines_at(
-            repository, commit, policy.baseline.dir, scenario, target, _most(policy)
-        )
-        return [item.baseline for item in found]
-
-    return stored
-
-
-def _stored_on_disk(root: Path, policy: Policy) -> StoredRuns:
-    def stored(scenario: str, target: str) -> Sequence[Baseline]:
-        found = baselines_in_worktree(root, policy.baseline.dir, scenario, target, _most(policy))
-        return [item.baseline for item in found]
-
-    return stored
-
-
-def _most(policy: Policy) -> int:
-    """How many stored runs to read: those that compare may lie behind some that do not."""
-    return policy.baseline.history * 5
 
 
 def _no_policy(names: Sequence[str], where: str) -> LensError:
