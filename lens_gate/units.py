@@ -1,7 +1,7 @@
-"""Quantities as people write them, and back: durations, shares, money, sizes.
+"""Quantities as people write them, and back: durations, shares, money.
 
 Inside the program durations are seconds (float, ``_s``) or nanoseconds (int, ``_ns``), shares are
-fractions, money is ``Decimal`` US dollars, sizes are bytes.
+fractions, money is ``Decimal`` US dollars.
 """
 
 import re
@@ -12,9 +12,7 @@ _DURATION = re.compile(rf"{_NUMBER}\s*(us|ms|s|m|h|d)", re.ASCII)
 _DURATION_S = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _MOST_DIGITS = 18
 _SHARE = re.compile(rf"{_NUMBER}\s*%", re.ASCII)
-_SIZE = re.compile(rf"{_NUMBER}\s*(B|KiB|MiB|GiB)", re.ASCII)
 _SHORT = {"tokens/s": "tok/s", "requests/s": "req/s"}
-_SIZE_BYTES = {"B": 1, "KiB": 1024, "MiB": 1024**2, "GiB": 1024**3}
 
 
 def parse_duration(text: str) -> float:
@@ -55,18 +53,6 @@ def parse_usd(value: str | float | Decimal) -> Decimal:
     if not amount.is_finite() or amount < 0 or abs(amount.adjusted()) > _MOST_DIGITS:
         raise ValueError(f"{value!r} is not an amount in US dollars such as 0.50")
     return amount
-
-
-def parse_size(text: str) -> int:
-    """Bytes from ``16KiB`` or ``4MiB``.
-
-    Raises:
-        ValueError: the text is no size with a unit.
-    """
-    match = _SIZE.fullmatch(text.strip())
-    if match is None:
-        raise ValueError(f"{text!r} is not a size such as 16KiB or 4MiB")
-    return int(float(match[1]) * _SIZE_BYTES[match[2]])
 
 
 def format_duration(seconds: float) -> str:

@@ -14,7 +14,6 @@ from lens_gate.units import (
     format_usd,
     parse_duration,
     parse_share,
-    parse_size,
     parse_usd,
 )
 
@@ -66,16 +65,6 @@ def test_money_keeps_its_digits(value, amount):
 def test_what_is_no_money_is_refused(value):
     with pytest.raises(ValueError, match="is not an amount"):
         parse_usd(value)
-
-
-@pytest.mark.parametrize(("text", "size"), [("16KiB", 16384), ("1.5MiB", 1572864), ("7B", 7)])
-def test_sizes_are_read(text, size):
-    assert parse_size(text) == size
-
-
-def test_what_is_no_size_is_refused():
-    with pytest.raises(ValueError, match="is not a size"):
-        parse_size("16KB")
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,30 @@ def new_repo(environ):
     return make
 
 
+@pytest.fixture(scope="session")
+def pull_request_event():
+    """What GitHub tells a job of a pull request: writes the event, gives the variables."""
+
+    def variables(folder: Path, tip: str, base: str, *, branch: str, fork: bool) -> dict[str, str]:
+        event = {
+            "pull_request": {
+                "base": {"ref": branch, "sha": base, "repo": {"id": 1}},
+                "head": {"ref": "feature", "sha": tip, "repo": {"id": 2 if fork else 1}},
+            }
+        }
+        (folder / "event.json").write_text(json.dumps(event))
+        return {
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_NAME": "pull_request",
+            "GITHUB_EVENT_PATH": str(folder / "event.json"),
+            "GITHUB_REPOSITORY": "org/project",
+            "GITHUB_SHA": tip,
+        }
+
+    return variables
+
+
 def _policy(
     gates: list[dict[str, object]] | None = None,
     *,

@@ -44,7 +44,7 @@ def own_policy(policy, own_target, house):
 
 
 @pytest.fixture
-def pull(tmp_path, new_repo, environ, lens, measured):
+def pull(tmp_path, new_repo, environ, lens, measured, pull_request_event):
     """Gates a pull request: files at its merge base, what the head changes, and main since."""
 
     def run(base, head, later=None, *, fork=False, verb=("gate",), **variables):
@@ -57,21 +57,7 @@ def pull(tmp_path, new_repo, environ, lens, measured):
         origin.git("clone", "-q", origin.root.as_uri(), str(tmp_path / "job"))
         job = type(origin)(tmp_path / "job", environ)
         job.git("checkout", "-q", "--detach", tip)
-        event = {
-            "pull_request": {
-                "base": {"ref": "main", "sha": start, "repo": {"id": 1}},
-                "head": {"ref": "feature", "sha": tip, "repo": {"id": 2 if fork else 1}},
-            }
-        }
-        (tmp_path / "event.json").write_text(json.dumps(event))
-        actions = {
-            "CI": "true",
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_EVENT_NAME": "pull_request",
-            "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
-            "GITHUB_REPOSITORY": "org/project",
-            "GITHUB_SHA": tip,
-        }
+        actions = pull_request_event(tmp_path, tip, start, branch="main", fork=fork)
         done = lens(job.root, *verb, **actions, **variables)
         return done, measured(job.root / OUT), job
 

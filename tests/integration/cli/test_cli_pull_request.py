@@ -21,7 +21,7 @@ def house(serving):
 
 
 @pytest.fixture
-def pull(tmp_path, new_repo, environ, lens, measured):
+def pull(tmp_path, new_repo, environ, lens, measured, pull_request_event):
     """A remote with the target's files, a clone that stands on the head, and the event of a PR."""
 
     def run(trusted, head, *, branch="main", fork=False, verb=("gate",), **variables):
@@ -39,21 +39,7 @@ def pull(tmp_path, new_repo, environ, lens, measured):
         origin.git("clone", "-q", bare.as_uri(), str(tmp_path / "job"))
         job = type(origin)(tmp_path / "job", environ)
         job.git("checkout", "-q", "--detach", tip)
-        event = {
-            "pull_request": {
-                "base": {"ref": branch, "sha": base, "repo": {"id": 1}},
-                "head": {"ref": "feature", "sha": tip, "repo": {"id": 2 if fork else 1}},
-            }
-        }
-        (tmp_path / "event.json").write_text(json.dumps(event))
-        actions = {
-            "CI": "true",
-            "GITHUB_ACTIONS": "true",
-            "GITHUB_EVENT_NAME": "pull_request",
-            "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
-            "GITHUB_REPOSITORY": "org/project",
-            "GITHUB_SHA": tip,
-        }
+        actions = pull_request_event(tmp_path, tip, base, branch=branch, fork=fork)
         done = lens(job.root, *verb, **actions, **variables)
         return done, measured(job.root / OUT), job
 
