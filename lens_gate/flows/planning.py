@@ -213,7 +213,9 @@ def _within_prompts(run: Baseline, metric: str) -> Sequence[float]:
     a mean of so few takes from them.
     """
     by_prompt: dict[str, list[float]] = {}
-    for prompt, value in zip(run.prompt_ids, run.values[metric], strict=True):
+    # A metric that no request of a run had is not in its file: gaps, where each answer was one read.
+    values = run.values.get(metric, (None,) * len(run.prompt_ids))
+    for prompt, value in zip(run.prompt_ids, values, strict=True):
         if value is not None and value > 0:
             by_prompt.setdefault(prompt, []).append(math.log(value))
     again = {prompt: logs for prompt, logs in by_prompt.items() if len(logs) > 1}

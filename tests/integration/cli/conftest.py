@@ -92,7 +92,9 @@ class Prefork:
         ready, _, _ = select.select([self._process.stdout], [], [], 120)
         assert ready, f"lens-gate {order['arguments']} did not end"
         code = int(self._process.stdout.readline())
-        return Done(code, self._out.read_bytes().decode(), self._err.read_bytes().decode())
+        done = Done(code, self._out.read_bytes().decode(), self._err.read_bytes().decode())
+        print(f"lens-gate {' '.join(order['arguments'])}: exit {code}\n{done.said}")  # noqa: T201  # shown where a test fails
+        return done
 
     def close(self) -> None:
         self._process.kill()

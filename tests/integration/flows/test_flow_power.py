@@ -204,6 +204,14 @@ def test_prompts_sent_once_tell_nothing_and_bad_runs_are_left_out():
     assert values == pytest.approx([4 ** (-math.sqrt(2) / 2), 4 ** (math.sqrt(2) / 2)])
 
 
+def test_a_metric_that_only_some_stored_runs_have_is_theirs_alone():
+    """On a busy machine an answer can come in one read: then it has no gaps, and its run no ITL."""
+    one_read = baseline({"e2e": [1.0, 4.0]}, ["a", "a"])
+    gaps = baseline({"e2e": [1.0, 4.0], "itl": [1.0, 2.0]}, ["a", "a"])
+    found = spreads({"chat/mini": [gaps, one_read]}).values
+    assert (len(found["chat/mini", "e2e"]), len(found["chat/mini", "itl"])) == (2, 1)
+
+
 def test_the_share_of_errors_is_that_of_all_stored_requests():
     first = baseline({}, ["a"] * 90, failures={"timeout": 10}, retried=(3, 4))
     second = baseline({}, ["a"] * 100)
