@@ -35,6 +35,10 @@ class Context:
     not the host's test merge. ``None`` only locally. ``is_fork`` is true unless the host says
     that the head comes from the same repository. ``run_url`` leads to the job, empty where there is
     none. ``ci``: nobody watches this terminal.
+
+    Where the answer is posted: ``repository`` is the host's own name for it (``owner/name``, a
+    project's number), ``number`` that of the pull or merge request, ``api_url`` and ``server_url``
+    the host's addresses; empty where the host does not say.
     """
 
     host: HostName
@@ -46,6 +50,10 @@ class Context:
     is_fork: bool = False
     run_url: str = ""
     ci: bool = False
+    repository: str = ""
+    number: int | None = None
+    api_url: str = ""
+    server_url: str = ""
 
 
 def is_commit_id(text: str) -> bool:
