@@ -97,7 +97,7 @@ class Wish:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """What came of it: links to what was posted, and a line for each thing that was not, and why."""
+    """What came of it: links to what was posted, and a line for each thing that was not."""
 
     comment_url: str = ""
     status_url: str = ""
