@@ -12,7 +12,7 @@ from lens_gate.errors import EXIT_BUDGET, EXIT_OK, EXIT_UNMEASURED, EXIT_USAGE, 
 from lens_gate.flows.connect import Connected, connect
 from lens_gate.flows.explaining import VARIABLES, explained
 from lens_gate.flows.outside import Outside
-from lens_gate.flows.planning import Lowered, lower
+from lens_gate.flows.planning import Lowered, lower, with_trusted_controls
 from lens_gate.flows.power import check
 from lens_gate.flows.sources import Sources, find_sources
 from lens_gate.policy.plan import expected, expected_duration, requests_of, worst_case
@@ -104,7 +104,7 @@ def _ask(sources: Sources, budget: Budget, world: Outside) -> int:
             f"nothing may be sent: {sources.not_measured}",
             "`lens-gate check` without --connect sends nothing",
         )
-    found = connect(sources.policy, budget, world)
+    found = connect(with_trusted_controls(sources.policy, sources.trusted), budget, world)
     told = [
         Told(target=c.target, sample=c.sample, problem=c.problem, remedy=c.remedy)
         for c in found.targets

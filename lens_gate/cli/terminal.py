@@ -122,7 +122,7 @@ def _quiet() -> Callable[[Progress], None]:
             failed = f", {progress.failed} failed" if progress.failed else ""
             tell(
                 f"{progress.cell}: {progress.done} of {progress.total} requests{failed}; "
-                f"{format_usd(progress.spend.spent_usd)} spent"
+                f"{format_usd(progress.cell_usd)} spent"
             )
 
     return observe

@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from lens_gate.errors import InputError
 from lens_gate.policy import read_worktree_file
 from lens_gate.policy.waivers import FILE, read_waivers
-from lens_gate.policy.waiving import state_of
+from lens_gate.policy.waiving import has_come, state_of, too_far_ahead
 from lens_gate.records.policy import Place, Policy
 from lens_gate.records.waiver import Accepted, LevelShift, Waiver, WaiverReport
 from lens_gate.repo import Repository, list_blobs, read_blob
@@ -80,18 +81,23 @@ def holding(accepted: AcceptedFile, today: date) -> Holding:
     Raises:
         InputError: one of the two files has problems: all of its.
     """
-    trusted = _read(accepted.trusted, accepted.file)
-    head = _read(accepted.head, f"{accepted.file} (head)")
+    trusted = _read(accepted.trusted, accepted.file, today)
+    head = _read(accepted.head, f"{accepted.file} (head)", today)
     reports = tuple(_reports(trusted, head, today))
     return Holding(
         waivers=tuple(found.waiver for found in reports if found.state == "in_force"),
         reports=reports,
-        shifts=trusted.shifts,
+        shifts=tuple(shift for shift in trusted.shifts if has_come(shift, today)),
     )
 
 
-def _read(data: bytes | None, file: str) -> Accepted:
-    return Accepted() if data is None else read_waivers(data, file=file)
+def _read(data: bytes | None, file: str, today: date) -> Accepted:
+    if data is None:
+        return Accepted()
+    found = read_waivers(data, file=file)
+    if problems := list(too_far_ahead(found.waivers, today)):
+        raise InputError(problems)
+    return found
 
 
 def _reports(trusted: Accepted, head: Accepted, today: date) -> Iterator[WaiverReport]:

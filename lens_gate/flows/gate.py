@@ -148,7 +148,12 @@ def judge_saved(run_path: Path, policy_path: str | None, output: Path, outside: 
     accepted = holding(sources.accepted, outside.now().astimezone(UTC).date())
     policy = sources.policy
     judged = judge(policy, run, stored_runs(sources), protocols(policy), accepted)
-    setting = _setting(sources, run.header.seed, _refs_of(run.header, sources), None)
+    header = run.header
+    setting = replace(
+        _setting(sources, header.seed, _refs_of(header, sources), None),
+        warnings=header.warnings,
+        reproduce=_command(policy, header.seed, header.base),
+    )
     report = _report(run, judged, _with_policy_warning(setting, run, policy))
     report = replace(report, null_rate=null_rate(sources.nulls))
     write_report(output, report)
@@ -190,6 +195,7 @@ def _measure(prepared: Prepared, job: _Job, order: Order) -> Run:
         why=prepared.choice.why,
         control=_control_commit(prepared, sources),
     )
+    header = replace(header, base=_base(sources, prepared.choice))
     return measure_plan(
         plan,
         Conduct(
@@ -222,21 +228,25 @@ def _setting(sources: Sources, seed: int, refs: Refs, choice: Choice | None) -> 
         refs=refs,
         changes=sources.changes,
         warnings=(),
-        reproduce=_reproduce(sources, seed, choice),
+        reproduce=_command(sources.policy, seed, _base(sources, choice)),
         offer=choice.offer if choice else "",
         pulled=sources.context.event in ("pull_request", "merge_queue"),
     )
 
 
-def _reproduce(sources: Sources, seed: int, choice: Choice | None) -> str:
-    """The command that does the same from a checkout of the head."""
-    words = ["lens-gate", "gate", "--policy", sources.policy.file, "--seed", str(seed)]
+def _command(policy: Policy, seed: int, base: str) -> str:
+    """What does the same from a checkout of the head; ``base`` empty: without a control."""
+    words = ["lens-gate", "gate", "--policy", policy.file, "--seed", str(seed)]
+    return shlex.join([*words, "--base", base] if base else words)
+
+
+def _base(sources: Sources, choice: Choice | None) -> str:
+    """What the head's arms are held against, as ``--base`` names it."""
     control = sources.refs.control_ref
     if sources.base is not None:
-        words += ["--base", sources.base]
-    elif control is not None and choice is not None and choice.pairs == "all":
-        words += ["--base", control[:_SHORT]]
-    return shlex.join(words)
+        return sources.base
+    paired = choice is not None and choice.pairs == "all"
+    return control[:_SHORT] if paired and control is not None else ""
 
 
 def _refs(sources: Sources, choice: Choice | None) -> Refs:

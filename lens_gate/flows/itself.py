@@ -88,4 +88,5 @@ def _most(policy: Policy, cell: CellPlan) -> int:
     attempts, duet = 1 + policy.targets[cell.target].retries, cell.duet
     if duet is None:
         return (cell.n + cell.warmup) * attempts
-    return 2 * ((cell.n + duet.confirm) * max(1, duet.block_requests) + cell.warmup) * attempts
+    size = max(1, duet.block_requests + duet.block_more)
+    return 2 * ((cell.n + duet.confirm) * size + cell.warmup) * attempts

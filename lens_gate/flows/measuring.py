@@ -84,6 +84,7 @@ def new_header(
         mode=mode,
         why=why,
         control=control,
+        warnings=plan.warnings,
     )
 
 

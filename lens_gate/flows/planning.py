@@ -157,6 +157,19 @@ def used_targets(policy: Policy) -> Mapping[str, Sequence[Scenario]]:
     return found
 
 
+def with_trusted_controls(policy: Policy, trusted: Policy) -> Policy:
+    """The policy with the trusted one's word for targets to which only control arms are sent.
+
+    A head may ask another model of them, of which nobody knows the price: no arm will send it.
+    """
+    measured = {key for scenario in policy.scenarios.values() for key in scenario.targets}
+    targets = {
+        key: target if key in measured else trusted.targets.get(key, target)
+        for key, target in policy.targets.items()
+    }
+    return replace(policy, targets=targets)
+
+
 def _bound_input(policy: Policy, key: str, provider: Provider) -> int:
     """The most input tokens of any request to a target: dearer tiers beyond are out of reach.
 
@@ -213,7 +226,7 @@ def _within_prompts(run: Baseline, metric: str) -> Sequence[float]:
     a mean of so few takes from them.
     """
     by_prompt: dict[str, list[float]] = {}
-    # A metric that no request of a run had is not in its file: gaps, where each answer was one read.
+    # A metric that no request of a run had is not in its file: gaps, where answers were one read.
     values = run.values.get(metric, (None,) * len(run.prompt_ids))
     for prompt, value in zip(run.prompt_ids, values, strict=True):
         if value is not None and value > 0:

@@ -13,14 +13,15 @@ def pooled_rows(rows: Sequence[Row]) -> tuple[PooledRow, ...]:
 
 
 def _pooled_rows(rows: Sequence[Row]) -> Iterator[PooledRow]:
-    groups: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str, bool], list[Row]] = {}
     for row in rows:
         # A rate has no statistic: its changes are differences, which do not average like ratios.
         if row.mode == "duet" and row.statistic:
-            groups.setdefault((row.scenario, row.rule), []).append(row)
-    for (scenario, rule), same in groups.items():
+            groups.setdefault((row.scenario, row.rule, row.in_blocks), []).append(row)
+    for (scenario, rule, in_blocks), same in groups.items():
         first = same[0]
-        kind = check_kind(first.metric, first.statistic)
+        # Pairs of blocks are tested by ranks, whatever the statistic within a block is.
+        kind = "typ" if in_blocks else check_kind(first.metric, first.statistic)
         found = pooled([row.verdict for row in same], kind, better=first.better)
         if found is not None:
             yield PooledRow(
@@ -34,4 +35,5 @@ def _pooled_rows(rows: Sequence[Row]) -> Iterator[PooledRow]:
                 low=found.low,
                 high=found.high,
                 p_worse=found.p_worse,
+                in_blocks=in_blocks,
             )

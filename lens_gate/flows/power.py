@@ -10,7 +10,13 @@ from decimal import Decimal
 from typing import Final
 
 from lens_gate.errors import BudgetError, LensError
-from lens_gate.flows.planning import expectations, protocols, spreads, unit_prices
+from lens_gate.flows.planning import (
+    expectations,
+    protocols,
+    spreads,
+    unit_prices,
+    with_trusted_controls,
+)
 from lens_gate.flows.preparing import Prepared, prepare, stored_runs
 from lens_gate.flows.sources import Sources
 from lens_gate.metrics.catalogue import TargetKind
@@ -55,11 +61,12 @@ def rehearsal(sources: Sources) -> Rehearsal:
         InputError: unknown prices, or words that a protocol does not have.
         LensError: a plug-in is missing or broken.
     """
-    providers = protocols(sources.policy)
+    policy = with_trusted_controls(sources.policy, sources.trusted)
+    providers = protocols(policy)
     return Rehearsal(
-        policy=sources.policy,
+        policy=policy,
         providers=providers,
-        prices=unit_prices(sources.policy, providers),
+        prices=unit_prices(policy, providers),
         stored=stored_runs(sources),
     )
 

@@ -1,5 +1,7 @@
 """The report of a judged run: every number and sentence that any surface shows."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -7,11 +9,12 @@ from typing import TypedDict
 
 from lens_gate import __version__
 from lens_gate.errors import EXIT_BUDGET, EXIT_OK
+from lens_gate.flows.accepting import accepted_name
 from lens_gate.flows.duet_report import InPairs, duet_report
 from lens_gate.flows.history import History
 from lens_gate.flows.judging import Judged
 from lens_gate.flows.pooling import pooled_rows
-from lens_gate.flows.run_warnings import run_warnings
+from lens_gate.flows.run_warnings import partly_compared, run_warnings
 from lens_gate.judge.comparison import family_size
 from lens_gate.judge.disturbance import disturbances
 from lens_gate.judge.wording import (
@@ -23,12 +26,14 @@ from lens_gate.judge.wording import (
     pair_apportion,
 )
 from lens_gate.metrics.arms import measured, of_arm
+from lens_gate.metrics.bins import bins
 from lens_gate.metrics.client_health import client_lag_p99, clocks, merged_share
 from lens_gate.metrics.cold_start import cold_start
 from lens_gate.metrics.summary import price_remarks, remarks, statistics, stored_statistics
 from lens_gate.metrics.sweep import saturation, step_reports
 from lens_gate.metrics.window import load_report
 from lens_gate.metrics.workload import cache_note, length_check
+from lens_gate.policy.fingerprint import NONE
 from lens_gate.records.load_report import Saturation, StepReport
 from lens_gate.records.plan import CellPlan
 from lens_gate.records.policy import Budget, Change, Policy, Scenario
@@ -98,11 +103,16 @@ def run_report(run: Run, judged: Judged, setting: Setting) -> Report:
         elapsed_s=run.end.elapsed_s if run.end else 0.0,
         seed=run.header.seed,
         changes=tuple(setting.changes),
-        warnings=(*setting.warnings, *run_warnings(run, cells, rows)),
+        warnings=(
+            *setting.warnings,
+            *run_warnings(run, cells, rows),
+            *partly_compared(run, judged.histories, rows),
+        ),
         environment=run.header.environment,
         reproduce=setting.reproduce,
         version=__version__,
         pooled=pooled_rows(rows),
+        waivers_file=accepted_name(setting.policy),
     )
 
 
@@ -139,6 +149,7 @@ def empty_report(
         environment={},
         reproduce=setting.reproduce,
         version=__version__,
+        waivers_file=accepted_name(setting.policy),
     )
 
 
@@ -212,7 +223,21 @@ def _cell_report(plan: CellPlan, run: Run, judged: Judged, setting: Setting) -> 
             *_workload_notes(plan, samples, scenario),
         ),
         duet=duet,
+        region=_region(plan),
+        fingerprint=_fingerprint(plan),
+        bins=bins(own),
     )
+
+
+def _region(plan: CellPlan) -> str:
+    region = plan.fingerprint.fixed.get("region", NONE)
+    return "" if region == NONE else region
+
+
+def _fingerprint(plan: CellPlan) -> str:
+    """Equal where two runs of the cell sent the same; it gives away nothing of what was sent."""
+    parts = [dict(plan.fingerprint.fixed), dict(plan.fingerprint.compared)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _duet(

@@ -1,11 +1,14 @@
 """What a reader should know of a run before trusting its numbers: sentences, cell by cell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from lens_gate.flows.history import History
 from lens_gate.judge.disturbance import disturbances
+from lens_gate.metrics.arms import measured
 from lens_gate.metrics.window import shortfall
 from lens_gate.records.report import CellReport, Row
 from lens_gate.records.run import Run
+from lens_gate.render.figures import counted
 from lens_gate.units import format_duration, format_share, format_usd
 
 _MERGED_WORTH_SAYING = 0.3
@@ -17,10 +20,37 @@ def run_warnings(run: Run, cells: Sequence[CellReport], rows: Sequence[Row]) -> 
     return (*_of_run(run), *_withheld(run, cells, rows), *_bills(run), *_of_cells(cells))
 
 
+def partly_compared(
+    run: Run, histories: Mapping[str, History], rows: Sequence[Row]
+) -> Iterator[str]:
+    """Cells of which history knows only some prompts, so that only their requests are compared."""
+    compared = {f"{row.scenario}/{row.target}" for row in rows if row.mode == "history"}
+    for key in (key for key in histories if key in compared):
+        stored = {prompt for baseline in histories[key].runs for prompt in baseline.prompt_ids}
+        own = measured(sample for sample in run.samples if sample.cell == key)
+        ids = {sample.prompt_id for sample in own}
+        if not stored or not ids - stored:
+            continue
+        gone, kept = len(stored - ids), sum(sample.prompt_id in stored for sample in own)
+        away = f", and {gone} of those {_are(gone)} not in this one" if gone else ""
+        new = counted(len(ids - stored), "prompt")
+        yield (
+            f"{key}: by their ids, {new} of this run {_are(len(ids - stored))} in no stored run"
+            f"{away}: relative rules hold {kept} of {len(own)} requests against history"
+        )
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
+
+
 def _of_run(run: Run) -> Iterator[str]:
     if run.damaged:
         some = "1 damaged line" if run.damaged == 1 else f"{run.damaged} damaged lines"
         yield f"{some} of the journal {'was' if run.damaged == 1 else 'were'} left out"
+    sent, kept = run.end.spend.requests if run.end else 0, sum(s.attempts for s in run.samples)
+    if kept < sent:
+        yield f"the journal holds {kept} of the {sent} requests that were sent: lines are gone"
     lag = run.end.lag_p99_s if run.end else None
     if lag is not None and lag > _LAG_WORTH_SAYING_S:
         yield f"this client was busy: its event loop ran late by {format_duration(lag)} (p99)"

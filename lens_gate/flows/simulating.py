@@ -245,7 +245,8 @@ def effort(
     both = once * (1 + slower)
     if duet.block_requests:
         seconds = pairs * (2 * duet.block_s + both) + cell.warmup * both / load.concurrency
-        return Effort(seconds=seconds, requests=2 * (pairs * duet.block_requests + cell.warmup))
+        size = duet.block_requests + duet.block_more
+        return Effort(seconds=seconds, requests=2 * (pairs * size + cell.warmup))
     return Effort(
         seconds=(pairs + cell.warmup) * both / load.concurrency, requests=2 * (pairs + cell.warmup)
     )

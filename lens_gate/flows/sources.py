@@ -137,6 +137,7 @@ def _refs(
     trust_ref: str | None = None,
     control_ref: str | None = None,
     dirty: bool = False,
+    control_note: str = "",
 ) -> Refs:
     """Who decides, as far as git knows it; the mode follows from the policy, later."""
     return Refs(
@@ -146,6 +147,7 @@ def _refs(
         control_ref=control_ref,
         head=head,
         dirty=dirty,
+        control_note=control_note,
     )
 
 
@@ -291,6 +293,7 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
             control_ref=control_ref,
             head=head,
             dirty=False,
+            control_note=note,
         ),
         changes=changes,
         stored=stored_at(repository, tip.commit, trusted),

@@ -2,13 +2,15 @@
 
 They are read as git reads ``:(glob)``: ``*`` and ``?`` stay within one part of a path, ``**``
 between slashes stands for any number of parts, and a plain path of a folder covers what lies in it.
-All else is meant as it is written: folders with brackets in their names are common.
+All else is meant as it is written: folders with brackets in their names are common. Letters with
+accents are the same whether they are kept as one character or as two: file systems differ in that.
 
 A path that changed is watched too where it stands for a folder of a pattern: a submodule or a link
 ``app`` is what ``app/**`` looks into.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import takewhile
@@ -22,7 +24,9 @@ def matching(patterns: Iterable[str], paths: Iterable[str]) -> tuple[str, ...]:
     wanted = [_compiled(pattern) for pattern in listed]
     folders = {folder for pattern in listed for folder in _folders(pattern)}
     return tuple(
-        path for path in paths if path in folders or any(one.fullmatch(path) for one in wanted)
+        path
+        for path in paths
+        if (name := _composed(path)) in folders or any(one.fullmatch(name) for one in wanted)
     )
 
 
@@ -34,7 +38,9 @@ def leading_away(patterns: Iterable[str], links: Iterable[str]) -> tuple[str, ..
     """
     roots = [_fixed(_parts(pattern)) for pattern in patterns]
     return tuple(
-        link for link in links if any(_on_one_branch(link.split("/"), root) for root in roots)
+        link
+        for link in links
+        if any(_on_one_branch(_composed(link).split("/"), root) for root in roots)
     )
 
 
@@ -57,10 +63,14 @@ def _folders(pattern: str) -> list[str]:
 def _parts(pattern: str) -> list[str]:
     """The parts of a pattern; several ``**`` in a row are one."""
     parts: list[str] = []
-    for part in pattern.split("/"):
+    for part in _composed(pattern).split("/"):
         if part not in ("", ".") and not (part == "**" == "".join(parts[-1:])):
             parts.append(part)
     return parts
+
+
+def _composed(path: str) -> str:
+    return unicodedata.normalize("NFC", path)
 
 
 @cache

@@ -3,6 +3,13 @@
 ``typ`` is tested by the signed rank of the pairs' log ratios, quantiles by label swaps within
 pairs, means by a paired t. Where more is better the two arms change places: a fall of the metric is
 a rise of what is tested.
+
+A metric may come near zero, as the cost of a cold start does, where it is all noise and its ratio
+means nothing. The signs of a pair do: something is more than nothing by any margin. So where too
+many values are zero for logarithms, ``typ`` ranks such pairs first or last, like time-outs, two
+zeros as equal; noise around zero falls on both sides and ends undecided. Where one arm is nothing
+throughout, every statistic of it is zero, and that rank test decides them all. A quantile of arms
+that are zero in part has no ratio and no signs: ``no_data``.
 """
 
 import math
@@ -17,6 +24,7 @@ from lens_gate.judge.evidence import (
     changes,
     finite,
     gated_value,
+    log,
     minimum,
     no_success,
     reaches,
@@ -25,6 +33,8 @@ from lens_gate.judge.evidence import (
 from lens_gate.judge.inputs import QUANTILES, Case, Side, lift_zeros
 from lens_gate.records.check import Check
 from lens_gate.stats import means, quantiles, rng, signed_rank, special
+
+NO_RATIO = "values of zero: no relative change of a quantile; gate typ, or give an absolute limit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +88,20 @@ def duet_evidence(case: Case, control: Side, *, seed: int) -> Evidence:
     if usable < minimum(check.kind):
         return too_few(usable, minimum(check.kind), check.pairs)
     lifted = lift_zeros([pairs.head, pairs.control], each=check.kind != "mean")
+    by_rank = check.kind == "typ"
     if lifted is None:
-        return Evidence(settled="no_data", note="values of zero: no relative change", n=usable)
+        lifted = pairs.head.values, pairs.control.values
+        by_rank = by_rank or not all(map(any, lifted))
+        if not by_rank:
+            return Evidence(settled="no_data", note=NO_RATIO, n=usable)
     head, base = lifted
     slow, fast = (head, base) if check.better == "lower" else (base, head)
     shift = math.log1p(case.bound)
-    if check.kind == "typ":
+    if by_rank:
         tested = _test_typ(slow, fast, pairs, shift)
+        if check.kind != "typ" and any(slow):
+            # However few of its values are more than nothing, its mean is: that is no pass.
+            tested = replace(tested, p_within=1.0, p_better=1.0)
     elif check.kind == "mean":
         tested = _test_mean(slow, fast, shift)
     else:
@@ -177,7 +194,7 @@ def _test_typ(
     late = zip(pairs.head.late, pairs.control.late, strict=True)
     for x, y, (head_late, control_late) in zip(slow, fast, late, strict=True):
         if not (head_late or control_late):
-            d.append(math.log(x) - math.log(y))
+            d.append(_log_ratio(x, y))
         elif not (head_late and control_late):
             d.append(math.inf if head_late else -math.inf)
     low, high = signed_rank.interval(d, level=0.90)
@@ -193,19 +210,27 @@ def _test_typ(
     )
 
 
+def _log_ratio(x: float, y: float) -> float:
+    """Where one side is nothing, the other is beyond any ratio to it; two nothings are equal."""
+    return 0.0 if x == y else log(x) - log(y)
+
+
 def _test_mean(slow: tuple[float, ...], fast: tuple[float, ...], shift: float) -> _Tested:
+    """A paired t test at each ratio in question: no change, and the margin."""
     estimate, se, df = means.paired_log_ratio(slow, fast)
-    se = max(se, MIN_SE)
-    half = special.t_ppf(0.95, df) * se
+    steps = special.t_ppf(0.95, df)
+    low, high = means.paired_ratio_interval(slow, fast, steps=steps)
+    same = means.paired_t(slow, fast, 0.0, floor=MIN_SE)
+    edge = means.paired_t(slow, fast, shift, floor=MIN_SE)
     return _Tested(
         estimate=estimate,
-        low=estimate - half,
-        high=estimate + half,
-        p_worse=special.t_sf(estimate / se, df),
-        p_margin=special.t_sf((estimate - shift) / se, df),
-        p_within=special.t_sf((shift - estimate) / se, df),
-        p_better=special.t_sf(-estimate / se, df),
-        se=se,
+        low=min(low, estimate - steps * MIN_SE),
+        high=max(high, estimate + steps * MIN_SE),
+        p_worse=special.t_sf(same, df),
+        p_margin=special.t_sf(edge, df),
+        p_within=special.t_sf(-edge, df),
+        p_better=special.t_sf(-same, df),
+        se=max(se, MIN_SE),
         df=df,
     )
 
@@ -248,14 +273,16 @@ def _far_apart(
     larger the change, the less it would be seen. With the estimate taken off there is one heap,
     and ``own`` is its error; half as much again (a few pairs: double) is more than chance makes of
     that. A service with two modes has two heaps by itself, so this alone is no proof: the signed
-    rank of the pairs, which knows no heaps, has to say the same.
+    rank of the pairs, which knows no heaps, has to say the same. It is a second way to one proof,
+    and counts double: as often as it is wrong by itself comes on top of the first.
     """
     d = [x - y for x, y in zip(over, under, strict=True)]
     bound = max((1.0 + max(0.5, 10.0 / len(over))) * own, MIN_SE)
     se = min(tested.se, bound)
 
     def either(by_swaps: float, distance: float, pairs: Sequence[float]) -> float:
-        return min(by_swaps, max(special.norm_sf(distance / bound), signed_rank.p_greater(pairs)))
+        second = max(special.norm_sf(distance / bound), signed_rank.p_greater(pairs))
+        return min(by_swaps, 2.0 * second)
 
     estimate = tested.estimate
     return replace(

@@ -94,10 +94,12 @@ def changes(
 
 
 def gated_value(kind: str, values: tuple[float, ...]) -> float:
-    """The statistic that a relative check compares, of one arm's positive values, in their unit."""
+    """The statistic that a relative check compares, of one arm's values, in their unit."""
     if kind == "mean":
         return math.fsum(values) / len(values)
-    logs = [math.log(value) for value in values]
+    if not any(values):
+        return 0.0
+    logs = [log(value) for value in values]
     if kind == "typ":
         return math.exp(signed_rank.hodges_lehmann(logs))
     return math.exp(quantiles.harrell_davis(logs, QUANTILES[kind]))

@@ -46,7 +46,9 @@ def counts(row: Row) -> bool:
 def used(waiver: Waiver, rows: Iterable[Row]) -> bool:
     """Whether this waiver, which is in force, let a failing check through."""
     return any(
-        row.waived and (row.rule, f"{row.scenario}/{row.target}") == (waiver.rule, waiver.cell)
+        row.waived
+        and (row.rule, f"{row.scenario}/{row.target}") == (waiver.rule, waiver.cell)
+        and (waiver.ceiling if row.kind == "relative" else waiver.limit) is not None
         for row in rows
     )
 

@@ -114,11 +114,11 @@ class Terms:
 
     def _of(self, scenario: Scenario, rule: Rule, target: str) -> Iterable[Question]:
         cell = f"{scenario.key}/{target}"
-        waiver = next((w for w in self.waivers if (w.rule, w.cell) == (rule.id, cell)), None)
+        waivers = [w for w in self.waivers if (w.rule, w.cell) == (rule.id, cell)]
         limits: tuple[tuple[Limit, float | None], ...] = (("max", rule.max), ("min", rule.min))
         for limit, bound in limits:
             if bound is not None:
-                yield _question(scenario, rule, target, limit, bound, waiver)
+                yield _question(scenario, rule, target, limit, bound, waivers)
         plan = self.plans.get(cell)
         if not is_asked(rule, plan, history=self.relative):
             return
@@ -131,7 +131,7 @@ class Terms:
             target,
             "relative",
             margin,
-            waiver,
+            waivers,
             mode=mode,
             margin_from=margin_from,
         )
@@ -151,14 +151,14 @@ def _question(
     target: str,
     limit: Limit,
     bound: float | None,
-    waiver: Waiver | None,
+    waivers: Sequence[Waiver],
     *,
     mode: Base | Literal[""] = "",
     margin_from: MarginFrom | Literal[""] = "",
 ) -> Question:
     relative = limit == "relative"
     fresh = relative and rule.new_in_head
-    ceiling = None if waiver is None else waiver.ceiling if relative else waiver.limit
+    waiver, ceiling = _accepted(waivers, relative=relative)
     metric = CATALOGUE[rule.metric]
     nothing = Verdict(
         id=f"{scenario.key}/{target}/{rule.id}/{mode or f'absolute-{limit}'}",
@@ -195,6 +195,18 @@ def _question(
         family=_family(rule),
         limit=limit,
         bound=bound,
-        waiver=waiver if ceiling is not None else None,
+        waiver=waiver,
         ceiling=ceiling,
     )
+
+
+def _accepted(waivers: Sequence[Waiver], *, relative: bool) -> tuple[Waiver | None, float | None]:
+    """The waiver that speaks of this kind of limit, and up to what: of several, the last one.
+
+    One may be of the rule's margin and another of its absolute limit; a later one renews.
+    """
+    for waiver in reversed(waivers):
+        ceiling = waiver.ceiling if relative else waiver.limit
+        if ceiling is not None:
+            return waiver, ceiling
+    return None, None

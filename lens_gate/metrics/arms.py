@@ -1,5 +1,6 @@
 """From samples or a stored baseline to the arms that the judge compares; and to baselines."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -149,10 +150,13 @@ def complete_blocks(samples: Iterable[Sample], phase: Phase = "measured") -> int
 def whole_blocks(samples: Iterable[Sample], end: CellEnd | None) -> list[Sample]:
     """The samples of a cell in blocks, without the pair of blocks that its end broke off.
 
-    ``None`` is the end of a run that was killed. A cap that strikes just between two pairs takes
-    the last one too: nothing in the samples tells that it was over.
+    ``None`` is the end of a run that was killed. There, and in journals whose ends do not say how
+    many were over, the last pair is taken to be broken off: nothing in the samples tells.
     """
     samples = list(samples)
+    if end is not None and end.blocks is not None:
+        over = {"measured": end.blocks, "confirm": end.confirm_blocks or 0}
+        return [s for s in samples if s.block is None or s.block < over.get(s.phase, math.inf)]
     under_way = max(samples, key=lambda s: s.seq, default=None)
     if under_way is None or (end is not None and end.reason in _BROKE_OFF_NOTHING):
         return samples

@@ -235,6 +235,9 @@ _ROWS = (
 
 CATALOGUE: Mapping[str, Metric] = MappingProxyType({row.name: row for row in _ROWS})
 
+MAY_BE_ZERO: frozenset[str] = frozenset({"cached_share", "cold_start_penalty", "queue_delay"})
+"""Metrics of which a target that works as it should may have none: no ratio can be told there."""
+
 # Run-to-run standard deviations on the log scale (statistics.md 3.5): a metric behaves like the
 # first token, like the stream after it, or like a count of tokens.
 _LIKE_FIRST_TOKEN = frozenset(

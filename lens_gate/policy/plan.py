@@ -32,6 +32,7 @@ from lens_gate.policy.plan_duet import (
     duet_draft,
     duet_of,
     pairing,
+    running_on,
 )
 from lens_gate.policy.plan_words import shrunk, too_small, warnings
 from lens_gate.providers.interface import Provider
@@ -83,11 +84,13 @@ def make_plan(
         [remainder(cap, trusted, shares) for cap in caps],
     )
     shares |= shares_of_new
+    every = (*trusted, *new)
+    more = running_on(every, shares, [remainder(cap, every, shares) for cap in caps])
     plan = Plan(
         policy=policy,
         budget=budget,
         seed=seed,
-        cells=tuple(_cell(cells, d, shares[d.cell]) for d in (*trusted, *new)),
+        cells=tuple(_cell(cells, d, shares[d.cell], more.get(d.cell, 0)) for d in every),
         warnings=(),
         control=control.policy if control and cells.pairings else None,
     )
@@ -185,8 +188,8 @@ def requests_of(cell: CellPlan) -> int:
 
 
 def _at_most(scenario: Scenario, cell: CellPlan, duet: Duet) -> int:
-    """Requests of each arm of a duet, warm-up and the confirming block included."""
-    measured = (cell.n + duet.confirm) * max(1, duet.block_requests)
+    """Requests of each arm of a duet, with its warm-up, confirming block and blocks that go on."""
+    measured = (cell.n + duet.confirm) * max(1, duet.block_requests + duet.block_more)
     warms = duet.salted or scenario.cache == "warm"
     warm = min(len(scenario.prompts) - len(duet.only_head), measured) if warms else 0
     return measured + scenario.samples.warmup + warm
@@ -195,8 +198,8 @@ def _at_most(scenario: Scenario, cell: CellPlan, duet: Duet) -> int:
 def worst_case(plan: Plan) -> Decimal:
     """What the plan costs if every request, and every retry, costs the most it can; US dollars.
 
-    With both arms of duets, and their confirming blocks. It may lie above the budget's cap, which
-    the ledger keeps whatever happens.
+    With both arms of duets, their confirming blocks, and closed blocks that go on. It may lie above
+    the budget's cap, which the ledger keeps whatever happens.
     """
     total = Decimal(0)
     for cell in plan.cells:
@@ -243,11 +246,12 @@ def _duration(scenario: Scenario, cell: CellPlan) -> float:
     return cell.n * math.fsum(blocks) + cell.warmup * both_s
 
 
-def _cell(cells: _Cells, draft: Draft, share: Share) -> CellPlan:
+def _cell(cells: _Cells, draft: Draft, share: Share, more: int) -> CellPlan:
     head, scenario, paired = draft.head, draft.scenario, cells.pairings.get(draft.cell)
     duet = None
     if paired is not None and cells.control is not None and draft.control is not None:
-        duet = duet_of(paired, draft, draft.control, share.n, cells.control.policy)
+        control = cells.control.policy
+        duet = duet_of(paired, draft, draft.control, share.n, control, more=more)
     measured = share.n * max(1, draft.block_requests)
     warmup = scenario.samples.warmup + (min(draft.prompts, measured) if draft.warms else 0)
     return CellPlan(

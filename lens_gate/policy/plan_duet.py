@@ -5,14 +5,15 @@ own, or a rule asks for a number that no single request has, the arms alternate 
 instead, and two blocks, one of each arm, are the pair.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from fractions import Fraction
 from typing import Final, Literal
 
 from lens_gate.load import forecast, is_open, offered
 from lens_gate.metrics.catalogue import by_blocks
-from lens_gate.policy.allot import ArmDraft, Draft
+from lens_gate.policy.allot import ArmDraft, Cap, Draft, Share
 from lens_gate.policy.drafting import PLAYED, Expectation, Sent, arm_draft, expectation, moved
 from lens_gate.policy.fingerprint import fingerprint
 from lens_gate.providers.interface import Provider
@@ -143,7 +144,7 @@ def block_load(load: Load) -> Load:
 
 
 def block_size(load: Load, request_s: float) -> int:
-    """The most requests of a block whose requests take so long.
+    """The requests of a block whose requests take so long.
 
     Arrivals by chance come to their mean: a block that has as many sooner is over sooner.
     """
@@ -151,6 +152,30 @@ def block_size(load: Load, request_s: float) -> int:
     if not is_open(load):
         return max(1, forecast(block, PLAYED, request_s).requests)
     return max(1, offered(block, PLAYED))
+
+
+def running_on(
+    drafts: Sequence[Draft], shares: Mapping[str, Share], left: Sequence[Cap]
+) -> Mapping[str, int]:
+    """By how many requests a closed block of a cell may go on beyond those planned for it.
+
+    Their number is that of an expected time: a server that is faster answers them before the block
+    is over. ``left`` is what caps hold beyond the worst case of all that is planned, so that no
+    cell, no later block and no confirming one lacks what is sent here. Every block of either arm of
+    every such cell gets as much.
+    """
+    closed = [d for d in drafts if d.block_requests and not is_open(d.scenario.load)]
+    blocks = {d.cell: shares[d.cell].n * (2 if d.confirm else 1) for d in closed}
+    most = PLAYED
+    for cap in left:
+        covered = [d for d in closed if cap.covers(d)]
+        requests = sum(cap.worst_requests(d, blocks[d.cell]) for d in covered)
+        usd = sum((cap.worst_usd(d, blocks[d.cell]) for d in covered), Decimal(0))
+        if requests and cap.budget.max_requests is not None:
+            most = min(most, cap.budget.max_requests // requests)
+        if usd and cap.budget.max_usd is not None:
+            most = min(most, int(cap.budget.max_usd // usd))
+    return {d.cell: most for d in closed}
 
 
 def block_seconds(load: Load, requests: int, request_s: float) -> float:
@@ -214,8 +239,13 @@ def _each_s(load: Load, size: int, request_s: float) -> Fraction:
     return Fraction(block_seconds(load, size, request_s)) / size
 
 
-def duet_of(found: Pairing, draft: Draft, control: ArmDraft, n: int, policy: Policy) -> Duet:
-    """The control's side of a cell whose N is known; ``policy`` is the control's."""
+def duet_of(
+    found: Pairing, draft: Draft, control: ArmDraft, n: int, policy: Policy, *, more: int
+) -> Duet:
+    """The control's side of a cell whose N is known; ``policy`` is the control's.
+
+    ``more`` is by how many requests a closed block may go on.
+    """
     scenario = draft.scenario
     size = draft.block_requests
     taken = ((n, 1.0),) if size and n else looks(n, draft.min_n)
@@ -231,6 +261,7 @@ def duet_of(found: Pairing, draft: Draft, control: ArmDraft, n: int, policy: Pol
         salted=found.head.salted,
         block_s=block_load(scenario.load).duration_s or 0.0 if size else 0.0,
         block_requests=size,
+        block_more=more,
         block_warmup=block_warmup(scenario, draft.target) if size else 0,
         only_head=found.only_head,
         only_control=found.only_control,

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 
 from lens_gate.errors import BudgetError
+from lens_gate.metrics.catalogue import CATALOGUE, MAY_BE_ZERO
 from lens_gate.policy.allot import Cap, Draft, Resource, Share
 from lens_gate.records.plan import CellPlan, Duet, Plan
 from lens_gate.records.policy import Scenario
@@ -84,6 +85,7 @@ def warnings(plan: Plan, *, expected_s: float) -> Iterable[str]:
 def _of_cell(cell: CellPlan, scenario: Scenario) -> Iterable[str]:
     if cell.duet is not None:
         yield from _of_prompts(cell.cell, cell.duet)
+        yield from _of_ratios(cell, scenario)
     if cell.unpaired:
         yield (
             f"{cell.cell} is measured alone: {cell.unpaired} with its control, so that what is "
@@ -111,6 +113,22 @@ def _of_prompts(cell: str, duet: Duet) -> Iterable[str]:
     if alone:
         both = "; what those do is not known, so that no rule here can pass" if alone[1:] else ""
         yield f"{cell}: {'; '.join(alone)}{both}"
+
+
+def _of_ratios(cell: CellPlan, scenario: Scenario) -> Iterable[str]:
+    """Relative rules that are all noise where their metric comes near zero."""
+    for rule in scenario.rules:
+        mine = cell.target in (rule.targets or scenario.targets)
+        if not (mine and rule.relative and rule.metric in MAY_BE_ZERO):
+            continue
+        own = "min" if CATALOGUE[rule.metric].better == "higher" else "max"
+        if getattr(rule, own) is not None:
+            continue
+        yield (
+            f"{cell.cell}: {rule.metric} may be zero, or so near it that a ratio says nothing: "
+            f"there the relative rule {rule.id} finds no change of the typical value, or is "
+            f"inconclusive; give it a {own} as well"
+        )
 
 
 def _prompts(ids: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, datetime
 
 from ruamel.yaml import YAML
 
@@ -19,6 +19,7 @@ FILE = "waivers.yaml"
 """Its name inside the folder of the baselines."""
 
 MAX_DAYS = 90
+_MOST = 1e12
 
 _EMPTY = b"""\
 # Regressions that are accepted for a while. The gate reads this file where the policy is trusted;
@@ -42,16 +43,7 @@ def read_waivers(data: bytes, *, file: str) -> Accepted:
             for item in items(field(root, "waivers"))
             if (waiver := _waiver(item, findings)) is not None
         ),
-        shifts=tuple(
-            LevelShift(
-                cell=text(field(item, "cell")),
-                since=text(field(item, "since")),
-                reason=text(field(item, "reason")),
-                who=text(field(item, "who")),
-                place=item.place,
-            )
-            for item in items(field(root, "level_shifts"))
-        ),
+        shifts=tuple(_shift(item, findings) for item in items(field(root, "level_shifts"))),
     )
     findings.raise_if_any(first_file=file)
     return found
@@ -77,6 +69,8 @@ def _waiver(item: Node, findings: Findings) -> Waiver | None:
     accepted = share(ceiling) if ceiling is not None else None
     if findings.fine(ceiling) and accepted is None:
         findings.blame(item, "ceiling is not a share such as 35%")
+    elif accepted is not None and not accepted < _MOST:
+        findings.blame(item, "a ceiling that far up would accept anything")
     return Waiver(
         rule=text(field(item, "rule")),
         cell=text(field(item, "cell")),
@@ -86,6 +80,22 @@ def _waiver(item: Node, findings: Findings) -> Waiver | None:
         who=text(field(item, "who")),
         created=created.isoformat(),
         expires=expires.isoformat(),
+        place=item.place,
+    )
+
+
+def _shift(item: Node, findings: Findings) -> LevelShift:
+    since = field(item, "since")
+    if since is not None and findings.fine(since):
+        try:
+            datetime.strptime(text(since), "%Y%m%dT%H%M%SZ")  # noqa: DTZ007  # only whether it can
+        except ValueError:
+            findings.blame(since, "is no moment of the calendar", "write it as 20261121T021500Z")
+    return LevelShift(
+        cell=text(field(item, "cell")),
+        since=text(since),
+        reason=text(field(item, "reason")),
+        who=text(field(item, "who")),
         place=item.place,
     )
 
@@ -121,7 +131,7 @@ def limit_of(written: str) -> float | None:
             value = read(written)
         except ValueError:
             continue
-        return value if 0 <= value < 1e12 else None
+        return value if 0 <= value < _MOST else None
     return None
 
 

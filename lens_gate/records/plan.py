@@ -63,9 +63,11 @@ class Duet:
     unmeasured call for each arm and prompt comes before the first measured pair of that prompt.
 
     With ``block_s`` above 0 the arms alternate in blocks of load of that many seconds instead, and
-    N counts pairs of blocks, of which each sends at most ``block_requests`` for each arm. The first
+    N counts pairs of blocks, of which each has ``block_requests`` planned for each arm. The first
     ``block_warmup`` of these go before the load, unmeasured and over connections that are kept
-    open: what the cold requests of the block are held against.
+    open: what the cold requests of the block are held against. A closed load that is answered
+    before a block's time is over goes on there with up to ``block_more`` further requests: what the
+    caps hold beyond the worst case of all that is planned.
     ``only_head`` and ``only_control`` are prompt ids which the other side lacks: they are not sent.
     ``by_position`` names prompts that were paired by their place, ``new id (was old id)``.
     """
@@ -81,6 +83,7 @@ class Duet:
     salted: bool = False
     block_s: float = 0.0
     block_requests: int = 0
+    block_more: int = 0
     only_head: tuple[str, ...] = ()
     only_control: tuple[str, ...] = ()
     block_warmup: int = 0

@@ -1,7 +1,7 @@
 """The report: everything that any surface shows, so that no surface computes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -85,6 +85,20 @@ class Statistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bins:
+    """How a metric's values spread: how many requests lie in each bin, control and head on one axis.
+
+    The bins are of equal ratio and go from ``low`` to ``high`` (metric's unit, above zero).
+    ``control`` is empty where there was none.
+    """
+
+    low: float
+    high: float
+    head: tuple[int, ...]
+    control: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DuetReport:
     """The control's side of a cell, and how the pairs went.
 
@@ -125,7 +139,8 @@ class CellReport:
 
     ``load`` is what the load came to, ``steps`` and ``saturation`` those of a sweep, ``cold`` its
     cold starts. ``client_lag_p99_s`` is by how much this client read late (p99 over requests of the
-    latest read of each), ``clock`` what stamped the arrivals.
+    latest read of each), ``clock`` what stamped the arrivals. ``region`` is the target's, empty
+    where the policy names none; ``fingerprint`` a short hash of all that runs are compared by.
     """
 
     scenario: str
@@ -156,6 +171,9 @@ class CellReport:
     client_lag_p99_s: float | None = None
     clock: str = ""
     duet: DuetReport | None = None
+    region: str = ""
+    fingerprint: str = ""
+    bins: Mapping[str, Bins] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +182,7 @@ class PooledRow:
 
     Descriptive: it decides nothing. ``estimate`` is the mean change as a fraction with its
     two-sided 90 % interval, ``p_worse`` the p-value of "not worse on average", ``pairs`` those of
-    all ``targets``.
+    all ``targets``, with ``in_blocks`` their pairs of blocks.
     """
 
     scenario: str
@@ -177,11 +195,15 @@ class PooledRow:
     low: float
     high: float
     p_worse: float
+    in_blocks: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refs:
-    """Which commits decided what; ``why`` says how they were found."""
+    """Which commits decided what; ``why`` says how they were found.
+
+    ``control_note`` says why the control is another commit than the merge base; else it is empty.
+    """
 
     mode: str
     why: str
@@ -189,6 +211,7 @@ class Refs:
     control_ref: str | None
     head: str | None
     dirty: bool
+    control_note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +219,7 @@ class Report:
     """The whole answer. ``headline`` and ``next_step`` are sentences; foreign text is unescaped.
 
     ``null_rate`` is the false-alarm rate that was measured for this policy, in words, or empty.
+    ``waivers_file`` is the path of the file in which regressions are accepted.
     """
 
     policy: str
@@ -223,4 +247,5 @@ class Report:
     waivers: tuple[WaiverReport, ...] = ()
     null_rate: str = ""
     pooled: tuple[PooledRow, ...] = ()
+    waivers_file: str = ""
     schema: str = REPORT_SCHEMA

@@ -21,7 +21,8 @@ class RunHeader:
     ``created`` is UTC, ``20261121T021500Z``. ``commit`` is the commit whose content was sent.
     ``environment`` holds the client's side: versions of program and Python, platform, event loop.
     ``mode`` says how it was measured and ``why``; ``control`` is the commit whose content the
-    control arms sent.
+    control arms sent, ``base`` what ``--base`` would have to name to measure the same again (empty:
+    nothing). ``warnings`` are the plan's.
     """
 
     run_id: str
@@ -37,6 +38,8 @@ class RunHeader:
     mode: Mode = "history"
     why: str = ""
     control: str | None = None
+    base: str = ""
+    warnings: tuple[str, ...] = ()
     schema: str = RUN_SCHEMA
 
 
@@ -59,11 +62,16 @@ class CellEnd:
     at the first failure, be it this cell's own or another's), ``money``, ``requests``, ``time``,
     ``duration`` (the load's own), ``errors`` (more than the load allows), ``target`` (its budget,
     or a bill above a reservation), ``hopeless`` (nothing but refusals) or ``interrupted``.
+
+    ``blocks`` is how many pairs of blocks were over, ``confirm_blocks`` how many of a confirming
+    block; ``None`` outside duets of blocks, and in journals of before it was written down.
     """
 
     cell: str
     reason: str
     detail: str
+    blocks: int | None = None
+    confirm_blocks: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,7 +181,7 @@ def pooled(report: Report) -> Iterable[str]:
         change = interval(row.estimate, row.low, row.high)
         yield (
             f"{row.scenario} {metric_title(row.metric, row.statistic)} {change} over "
-            f"{row.targets} targets, {row.pairs} pairs"
+            f"{row.targets} targets, {counted_pairs(row.pairs, in_blocks=row.in_blocks)}"
         )
 
 

@@ -151,7 +151,10 @@ def _cells(cells: Sequence[CellPlan], stored: Mapping[str, int]) -> str:
 
 
 def _size(cell: CellPlan) -> str:
-    """``40 + 2 requests``, ``60 + 9 pairs``, ``8 x 100 + 9 pairs in blocks of 20 s``."""
+    """``40 + 2 requests``, ``60 + 9 pairs``, ``8 x 100 + 9 pairs in blocks of 20 s``.
+
+    ``8 x 100 (to 160)`` where a closed block goes on with so many if they are answered in its time.
+    """
     duet = cell.duet
     if duet is None:
         return f"{cell.n} + {cell.warmup} requests"
@@ -159,7 +162,8 @@ def _size(cell: CellPlan) -> str:
     if not duet.block_requests:
         return f"{cell.n} + {cell.warmup}{confirm} pairs"
     blocks = f"in blocks of {format_duration(duet.block_s)}"
-    return f"{cell.n} x {duet.block_requests} + {cell.warmup}{confirm} pairs {blocks}"
+    most = f" (to {duet.block_requests + duet.block_more})" if duet.block_more else ""
+    return f"{cell.n} x {duet.block_requests}{most} + {cell.warmup}{confirm} pairs {blocks}"
 
 
 def _each(cell: CellPlan) -> tuple[str, str]:
@@ -250,7 +254,20 @@ def _rules(plan: Plan, kinds: Mapping[str, TargetKind]) -> str:
         for target in rule.targets
     ]
     table = plain_grid(("rule", "cell", "allowed", "severity", "where"), body)
-    return f"{table}\n{_DEFAULT}" if any(_MARK in line[2] for line in body) else table
+    default = [_DEFAULT] if any(_MARK in line[2] for line in body) else []
+    return "\n".join([table, *default, *_demoted(plan)])
+
+
+def _demoted(plan: Plan) -> Iterable[str]:
+    """Rules that gate by the policy's word, and why they only warn all the same."""
+    for scenario in plan.policy.scenarios.values():
+        for rule in scenario.rules:
+            if rule.demoted:
+                cells = ", ".join(one_line(f"{scenario.key}/{target}") for target in rule.targets)
+                yield (
+                    f"{one_line(rule.id)} of {cells} is demoted and only warns: "
+                    f"{one_line(rule.demoted, 300)}"
+                )
 
 
 def _limits(rule: Rule, kind: TargetKind, bases: Iterable[Base]) -> str:

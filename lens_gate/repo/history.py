@@ -94,6 +94,10 @@ def merge_base(repo: Repository, a: str, b: str) -> str:
     In a shallow clone an ancestor is accepted only if no cut lies between it and the two commits:
     behind a cut a better one may hide.
 
+    Where branches were merged crosswise there are several best ones, and each lacks what the others
+    brought: a change that undoes this would be held against the very ancestor that never had it.
+    None of them is given then, but ``a``, the branch that the change is to go into.
+
     Raises:
         LensError: an argument is no full commit id (exit 2).
         WorldError: the histories are unrelated, or the clone is too shallow and can't be deepened
@@ -121,14 +125,16 @@ def merge_base(repo: Repository, a: str, b: str) -> str:
 
 
 def _certain_base(repo: Repository, a: str, b: str) -> str | None:
-    result = git(repo.root, "merge-base", a, b)
-    base = result.stdout.decode("ascii", "replace").strip()
-    if result.status != 0 or not is_commit_id(base):
+    result = git(repo.root, "merge-base", "--all", a, b)
+    bases = result.stdout.decode("ascii", "replace").split()
+    if result.status != 0 or not bases or not all(map(is_commit_id, bases)):
         return None
+    base = bases[0] if len(bases) == 1 else a
     cuts = _cuts(repo)
     if not cuts:
         return base
-    between = expect(repo.root, "rev-list", a, b, f"^{base}", "--").decode("ascii").split()
+    known = (f"^{commit}" for commit in bases)
+    between = expect(repo.root, "rev-list", a, b, *known, "--").decode("ascii").split()
     return None if cuts.intersection(between) else base
 
 

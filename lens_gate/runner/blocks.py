@@ -6,6 +6,7 @@ for no answer. All that a block sent has ended before the next one begins.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle, islice
 from typing import SupportsFloat
 
 from lens_gate.load import Stage, connections, stages
@@ -113,11 +114,13 @@ def _prompts(
 ) -> tuple[Sequence[Prompt], Sequence[Prompt]]:
     """A block's own part of the order: what goes before its load, and that.
 
-    A trace, whose prompts belong to arrivals, begins anew, and lends its first ones.
+    A trace, whose prompts belong to arrivals, begins anew, and lends its first ones. A closed load
+    that goes on begins again with the block's own.
     """
     most, warm = course.run.duet.block_requests, course.run.duet.block_warmup
     measured = arm.prompts[course.run.score.start :]
     if arm.scenario.follows_trace:
         return measured[:warm], measured[: most - warm]
     own = measured[number * most : (number + 1) * most]
-    return own[:warm], own[warm:]
+    load = own[warm:]
+    return own[:warm], [*load, *islice(cycle(load), course.run.duet.block_more)]

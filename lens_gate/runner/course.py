@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from lens_gate.load.duet_order import Score
 from lens_gate.load.pacer import Chance
 from lens_gate.records.plan import CellPlan, Duet
+from lens_gate.records.run import CellEnd
 from lens_gate.records.sample import Phase, Sample
 from lens_gate.runner.cell import CellRun, Ended
 from lens_gate.runner.till import NOTHING, Kept
@@ -91,6 +92,13 @@ class Course:
         while count in self._complete[phase]:
             count += 1
         return count
+
+    def ending(self) -> CellEnd:
+        """The cell's end as it stands: in blocks with how many pairs of them were over."""
+        end = self.lane.end()
+        if not self.blocks:
+            return end
+        return replace(end, blocks=self.done("measured"), confirm_blocks=self.done("confirm"))
 
     def next_look(self) -> int:
         """After how many pairs the cell is looked at next."""

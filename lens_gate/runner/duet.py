@@ -5,6 +5,7 @@ all cells and for both arms of each. Between two turns nothing is in flight: the
 at, and those that are decided drop out.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -38,13 +39,15 @@ class House:
     """Whom duets ask and tell.
 
     ``keep`` is what the cells that are no duets must still find; ``ended`` is told each cell's end,
-    ``more`` of requests beyond the cell's N, ``chance`` draws the order of turns.
+    ``broken_off`` how all of them stood when the run was broken off, ``more`` of requests beyond
+    the cell's N, ``chance`` draws the order of turns.
     """
 
     plan: Plan
     after_look: AfterLook
     keep: Kept
     ended: Callable[[CellEnd], None]
+    broken_off: Callable[[Sequence[CellEnd]], None]
     more: Callable[[CellPlan, int], None]
     chance: Shuffler
 
@@ -57,6 +60,14 @@ async def run_duets(runs: Sequence[DuetRun], house: House) -> str | None:
         return together([house.keep, *(_least(house.plan, course) for course in open_ones)])
 
     courses = [Course(run, others) for run in runs]
+    try:
+        return await _in_turns(courses, house)
+    except asyncio.CancelledError:
+        house.broken_off([course.ending() for course in courses])
+        raise
+
+
+async def _in_turns(courses: Sequence[Course], house: House) -> str | None:
     for i in turns(len(courses), house.chance):
         await _begin(courses[i])
         _tell(courses[i], house)
@@ -77,7 +88,7 @@ async def run_duets(runs: Sequence[DuetRun], house: House) -> str | None:
 
 def _tell(course: Course, house: House) -> None:
     if course.lane.ended is not None:
-        house.ended(course.lane.end())
+        house.ended(course.ending())
 
 
 def _least(plan: Plan, course: Course) -> Kept:

@@ -5,7 +5,6 @@ then ``{"type": "end", ...}``. A line is written by one ``write`` of whole bytes
 only cut the last line; a reader drops it, and a journal without its end has no verdict.
 """
 
-import io
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -69,7 +68,7 @@ def write(journal: Journal, record: RunHeader | Sample | RunEnd) -> None:
 
 
 def read_run(path: Path) -> Run:
-    """Read a journal back, whole or cut.
+    """Read a journal back, whole or cut. Lines that can't be read are counted, not fatal.
 
     Raises:
         LensError: there is no such file.
@@ -82,15 +81,6 @@ def read_run(path: Path) -> Run:
         raise LensError(
             f"{path} can't be read: {error.strerror}", "name a run.jsonl that `lens-gate run` wrote"
         ) from error
-
-
-def parse_run(data: bytes, *, file: str) -> Run:
-    """The run in these bytes. Lines that can't be read are counted, not fatal.
-
-    Raises:
-        InputError: the first line is no header of a journal that this version knows.
-    """
-    return _parse(io.BytesIO(data), file)
 
 
 def _parse(lines: Iterable[bytes], file: str) -> Run:

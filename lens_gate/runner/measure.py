@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from lens_gate.errors import WorldError
 from lens_gate.metrics.ledger import open_ledger
@@ -30,8 +31,9 @@ from lens_gate.stats.rng import generator
 class Progress:
     """What an onlooker may show: the cell at work, its requests, the money, seconds gone.
 
-    Requests are those of both arms, in a duet. A cell that ends before its N, or whose blocks sent
-    less than they might have, is told once more: its ``total`` is then what was ``done``.
+    ``cell_usd`` is what the cell's own requests have cost, ``spend`` the whole run's. Requests are
+    those of both arms, in a duet. A cell that ends before its N, or whose blocks sent less than
+    they might have, is told once more: its ``total`` is then what was ``done``.
     """
 
     cell: str
@@ -43,6 +45,7 @@ class Progress:
     cells: int
     spend: Spend
     elapsed_s: float
+    cell_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ async def _duets(
         after_look=after_look,
         keep=making.least_of([cell for cell in plan.cells if cell.duet is None]),
         ended=ended,
+        broken_off=state.broken_off,
         more=state.more,
         chance=generator(plan.seed, "turns"),
     )
@@ -175,8 +179,10 @@ class _State:
         self._health = Health()
         self._done: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._usd: dict[str, Decimal] = {}
         self._more: Counter[str] = Counter()
         self._last: dict[str, Progress] = {}
+        self._under_way: dict[str, CellEnd] = {}
 
     def ended(self, end: CellEnd) -> Progress | None:
         """Keep it. Where it came before the cell's planned end: what there is, and is all of it."""
@@ -192,6 +198,10 @@ class _State:
             elapsed_s=self.elapsed_s(),
         )
 
+    def broken_off(self, ends: Sequence[CellEnd]) -> None:
+        """How cells stood when all was broken off."""
+        self._under_way = {end.cell: end for end in ends}
+
     def more(self, cell: CellPlan, requests: int) -> None:
         self._more[cell.cell] += requests
 
@@ -202,16 +212,19 @@ class _State:
         self._done[cell.cell] += 1
         self._health.add(sample)
         self._failed[cell.cell] += sample.failure is not None
+        self._usd[cell.cell] = self._usd.get(cell.cell, Decimal(0)) + sample.settled_usd
         self._last[cell.cell] = Progress(
             cell=cell.cell,
             phase=sample.phase,
             done=self._done[cell.cell],
-            total=_requests(cell) + self._more[cell.cell],
+            # Closed blocks may go on beyond what was planned.
+            total=max(self._done[cell.cell], _requests(cell) + self._more[cell.cell]),
             failed=self._failed[cell.cell],
             cells_done=len(self.ends),
             cells=len(self.plan.cells),
             spend=self.till.spend(),
             elapsed_s=self.elapsed_s(),
+            cell_usd=self._usd[cell.cell],
         )
         return self._last[cell.cell]
 
@@ -219,7 +232,7 @@ class _State:
         ended = {e.cell for e in self.ends}
         why = "time" if reason == "budget" else "interrupted"
         missing = (
-            CellEnd(cell=c.cell, reason=why, detail=detail)
+            replace(self._under_way.get(c.cell, _begun(c)), reason=why, detail=detail)
             for c in self.plan.cells
             if c.cell not in ended
         )
@@ -232,6 +245,10 @@ class _State:
             lag_p99_s=lag.p99_s(),
             **self._health.summary(),
         )
+
+
+def _begun(cell: CellPlan) -> CellEnd:
+    return CellEnd(cell=cell.cell, reason="", detail="")
 
 
 def _requests(cell: CellPlan) -> int:

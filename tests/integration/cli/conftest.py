@@ -31,8 +31,8 @@ _FOREIGN = ("GIT_", "GITHUB_", "GITLAB_", "CI", "LENS_GATE_", "OPENAI_", "ANTHRO
 def _environment(home: Path) -> dict[str, str]:
     """Nothing of the machine that runs the tests: no CI, no git settings, no keys, no colour.
 
-    Bytecode is kept, in a folder of the session's own, as it is where users run the program:
-    compiling everything anew would be most of each start.
+    Bytecode is kept outside the tree, in the place that all tests share or one of the session's
+    own, as it is where users run the program: compiling everything would be most of each start.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
     kept.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -44,7 +44,7 @@ def _environment(home: Path) -> dict[str, str]:
         "GIT_AUTHOR_EMAIL": "a@example.com",
         "GIT_COMMITTER_NAME": "A",
         "GIT_COMMITTER_EMAIL": "a@example.com",
-        "PYTHONPYCACHEPREFIX": str(home / "bytecode"),
+        "PYTHONPYCACHEPREFIX": sys.pycache_prefix or str(home / "bytecode"),
     }
 
 

@@ -80,3 +80,28 @@ def test_a_broken_file_is_told_by_its_place(where):
         accepted(**{where: b"version: 1\nwaivers: [{rule: x}]\n"})
     file = "baselines/waivers.yaml" + (" (head)" if where == "head" else "")
     assert {problem.file for problem in caught.value.problems} == {file}
+
+
+def test_a_level_that_lies_ahead_takes_nothing_out_of_the_history():
+    """Else one line, merged once, would leave a cell without a history for good."""
+
+    def shift(since):
+        return {"cell": "chat/quick", "since": since, "reason": "new region", "who": "A"}
+
+    days = ("20261120T000000Z", "20261121T235959Z", "20261122T000000Z", "20991231T000000Z")
+    kept = accepted(written(shifts=[shift(day) for day in days]))
+    assert [found.since for found in kept.shifts] == list(days[:2])
+
+
+@pytest.mark.parametrize("side", ["trusted", "head"])
+def test_waivers_in_a_row_do_not_outlast_one(side):
+    """Each for the ninety days after the one before it: merged once, they would hold for years."""
+    first = waiver("a", created="2026-11-22", expires="2027-02-20")
+    assert accepted(**{side: written(first)}).reports[0].state == "pending"
+    later = waiver("b", created="2026-11-23", expires="2027-02-21")
+    with pytest.raises(InputError) as caught:
+        accepted(**{side: written(first, later)})
+    (problem,) = caught.value.problems
+    assert problem.message == "the waiver of b in chat/quick ends 92 days from now"
+    assert problem.line > 0
+    assert problem.hint

@@ -33,7 +33,7 @@ BEHAVIOUR = {
     "models": {"new": {"ttft": 4}},
 }
 FAULTY = {"faults": [{"kind": "status", "status": 500, "rate": "20%", "retry_after": "0"}]}
-SAVED = ("rows", "outcome", "headline", "cells", "spend", "family")
+SAVED = ("rows", "outcome", "headline", "cells", "spend", "family", "reproduce", "warnings")
 
 
 @pytest.fixture

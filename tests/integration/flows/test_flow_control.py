@@ -9,7 +9,8 @@ import pytest
 from lens_gate.errors import LensError, WorldError
 from lens_gate.flows.choosing import chosen
 from lens_gate.flows.differing import Side, beside, differing, named_controls, unseen
-from lens_gate.flows.planning import protocols
+from lens_gate.flows.planning import protocols, with_trusted_controls
+from lens_gate.flows.power import check
 from lens_gate.flows.preparing import prepare
 from lens_gate.flows.sources import find_sources
 
@@ -319,6 +320,33 @@ def test_a_pull_request_has_a_control_of_its_own(pull, lens_policy):
     with pytest.raises(LensError, match="this is a pull_request run") as caught:
         find_sources(world, None, base="main")
     assert "LENS_GATE_BASE" in caught.value.hint
+
+
+@pytest.mark.parametrize("compare", ["auto", "history"])
+def test_a_head_does_not_unprice_a_target_that_is_only_a_control(pull, policy, compare):
+    """What control arms send, and at which price, is the trusted policy's to say."""
+
+    def of(model, prompt):
+        old = {"provider": "openai", "model": model, "api_key_env": "K"}
+        whole = policy(
+            RULES,
+            target=target(control="old"),
+            scenario={"prompts": [prompt], "samples": {"min": 16, "max": 120}},
+            baseline={"compare": compare},
+            budget={"max_usd": 5, "max_requests": 300, "max_duration": "1h"},
+        )
+        return {"lens-gate.yaml": {**whole, "targets": {**whole["targets"], "old": old}}}
+
+    sources, _, _ = pull(of("gpt-4.1-mini", "One?"), of("nobody-sells-this", "Two?"))
+    assert sources.policy.targets["old"].model == "nobody-sells-this"
+    checked = check(sources, sources.policy.budget)
+    for plan in (checked.here.plan, checked.pulled or checked.here.plan):
+        (cell,) = plan.cells
+        assert cell.duet.prices.model == "gpt-4.1-mini"
+    # Nor is it asked for what no control arm will send.
+    asked = with_trusted_controls(sources.policy, sources.trusted)
+    assert asked.targets["old"].model == "gpt-4.1-mini"
+    assert asked.targets["quick"] == sources.policy.targets["quick"]
 
 
 # -- what a provider may change without a commit

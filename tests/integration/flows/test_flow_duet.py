@@ -99,6 +99,10 @@ def test_a_slower_model_is_found_and_the_saved_run_says_so_too(feature):
     assert saved.rows == report.rows
     assert saved.cells[0].duet.looks == cell.duet.looks
     assert (saved.refs.mode, saved.refs.control_ref) == ("duet", report.refs.control_ref)
+    assert saved.reproduce == report.reproduce
+    # Of the plan: times are gated here, and failures are not.
+    assert any("error_rate is not" in text for text in report.warnings)
+    assert saved.warnings == report.warnings
 
 
 def test_a_pull_request_is_reproduced_against_its_merge_base(feature):
@@ -107,6 +111,28 @@ def test_a_pull_request_is_reproduced_against_its_merge_base(feature):
     base = feature.git("rev-parse", "main")
     assert (report.refs.trust_ref, report.refs.control_ref) == (base, base)
     assert report.reproduce.endswith(f"--base {base[:12]}")
+
+
+def test_a_head_that_costs_more_is_told_how_many_pairs_that_takes(repository, policy, tmp_path):
+    def asking(words):
+        return policy(
+            [TTFT],
+            target=simulated(),
+            scenario={"samples": {"min": 16, "max": 40, "warmup": 1}, "system": words},
+            baseline={"compare": "auto"},
+            budget={"max_usd": "0.025", "max_requests": 100, "max_duration": "2m"},
+        )
+
+    place = repository(tmp_path / "r", {"lens-gate.yaml": asking("Be brief.")})
+    place.commit({"lens-gate.yaml": asking("Be as brief as you can. " * 8)})
+    report = gate(replace(place.order(), base="main~1"), place.world())
+    (told,) = [text for text in report.warnings if "this change" in text]
+    assert told.startswith("chat/quick: this change cuts N from 40 to ")
+    assert "pairs: a request is expected to cost" in told
+    planned = report.cells[0].planned
+    assert f"to {planned} pairs" in told
+    assert 16 <= planned < 40
+    assert "this change cuts N from 40 to" in (place.root / "out" / "summary.md").read_text()
 
 
 def test_measuring_alone_measures_both_arms(feature):
@@ -124,7 +150,8 @@ def test_a_run_that_the_policy_no_longer_compares_is_judged_by_its_limits(featur
     report = judge_saved(order.output / "run.jsonl", None, feature.root / "b", feature.world())
     assert rows(report) == {"roomy": "pass"}
     assert report.refs.mode == "duet"
-    assert "under another version of the policy" in report.warnings[0]
+    (text,) = [text for text in report.warnings if "another version of the policy" in text]
+    assert text.startswith("this run was measured under")
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,42 @@ def test_the_newest_run_that_compares_says_what_changed(stored, earlier):
     assert (cell.baselines, cell.changed) == (2, ())
 
 
+@pytest.mark.parametrize(
+    ("renamed", "new", "gone", "kept"),
+    [
+        ([], "", "", 8),
+        ([0], "1 prompt of this run is", "1 of those is", 4),
+        ([0, 1], "2 prompts of this run are", "2 of those are", 0),
+    ],
+)
+def test_how_little_is_held_against_history_after_a_renaming_is_told(
+    stored, earlier, measured, policy, renamed, new, gone, kept
+):
+    """Prompts are compared by their ids: of a renamed file next to nothing is compared."""
+    ids = sorted({line["prompt_id"] for line in measured[2].lines[1:-1]})
+    assert len(ids) == 2
+    other = {ids[k]: f"old-{k}" for k in renamed}
+    place = stored.place
+    place.commit({"lens-gate.yaml": policy([{"metric": "output_tokens.mean", "max_drift": "15%"}])})
+    stored(
+        earlier(1).samples(lambda s: {**s, "prompt_id": other.get(s["prompt_id"], s["prompt_id"])})
+    )
+    report = json.loads((place.root.parent / "out" / "report.json").read_text())
+    said = (
+        f"chat/quick: by their ids, {new} in no stored run, and {gone} not in this one: "
+        f"relative rules hold {kept} of 8 requests against history"
+    )
+    assert [text for text in report["warnings"] if "by their ids" in text] == [said] * bool(new)
+    (row,) = report["rows"]
+    assert (row["verdict"]["reason"] == "no common prompts") == (len(renamed) == 2)
+
+
+def test_limits_alone_are_held_against_no_prompts(stored, earlier):
+    stored(earlier(1).samples(lambda s: {**s, "prompt_id": "old"}))
+    report = json.loads((stored.place.root.parent / "out" / "report.json").read_text())
+    assert not [text for text in report["warnings"] if "by their ids" in text]
+
+
 def test_this_very_run_is_no_history_of_its_own(stored, earlier, measured):
     cell = stored(measured[2], earlier(1))
     assert cell.baselines == 1

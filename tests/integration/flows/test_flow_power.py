@@ -13,6 +13,8 @@ from lens_gate.flows.planning import protocols, spreads, unit_prices, used_targe
 from lens_gate.flows.power import check, power
 from lens_gate.flows.sources import find_sources
 from lens_gate.judge.spread import variance_of
+from lens_gate.policy import init_files
+from lens_gate.policy.plan import worst_case
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import Fingerprint
 
@@ -44,6 +46,20 @@ def test_check_plans_a_run_here_and_a_pull_request(sources):
     (past,), (pair,) = checked.sights, checked.pulled_sights
     assert (past.mode, past.margin, past.margin_from) == ("history", 1.0, "default for simulated")
     assert (pair.mode, pair.margin, pair.margin_from) == ("duet", 0.3, "policy")
+
+
+def test_what_init_writes_decides_nearly_every_build(repository, tmp_path):
+    """A pull request that makes nothing worse passes, and one that is twice too slow fails."""
+    place = repository(tmp_path / "repo", dict(init_files()))
+    found = find_sources(place.world(), None)
+    checked = check(found, found.policy.budget)
+    sights = [sight for sight in checked.pulled_sights if sight.gating]
+    assert len(sights) == 3
+    assert all(sight.passes >= 0.97 for sight in sights)
+    assert all(sight.finds >= 0.9 for sight in sights)
+    (cell,) = checked.pulled.cells
+    assert cell.limited_by == ""
+    assert worst_case(checked.pulled) < Decimal("0.10")
 
 
 @pytest.mark.parametrize("compare", ["history", "none"])

@@ -408,4 +408,15 @@ def test_targets_of_one_rule_are_shown_together():
     # Two targets show more than one.
     assert 0.02 < found.low < 0.1 < found.high < 0.18
     assert found.p_worse < 0.05
+    assert not found.in_blocks
     assert pooled_rows([]) == ()
+
+
+def test_blocks_and_pairs_are_not_shown_together():
+    """A mean of blocks is tested by ranks, like typ: that is what its interval was made by."""
+    given = {"metric": "cost_usd", "statistic": "mean"}
+    rows = [replace(_row(name, **given), in_blocks=name in "ab") for name in "abcd"]
+    blocks, pairs = pooled_rows(rows)
+    assert (blocks.in_blocks, blocks.targets) == (True, 2)
+    assert (pairs.in_blocks, pairs.targets) == (False, 2)
+    assert blocks.p_worse < pairs.p_worse

@@ -258,6 +258,12 @@ class Bench:
         path = self.folder / f"run-{self.count}.jsonl"
         return asyncio.run(run_plan_whole(run_plan(plan, behaviours or {}, path, **options)))
 
+    def read(self, data):
+        """The run in a journal of these bytes."""
+        path = self.folder / "read.jsonl"
+        path.write_bytes(data)
+        return read_run(path)
+
     def behave(self, **given):
         return {"one": {**QUICK, **given}}
 

@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from dataclasses import replace
+from decimal import Decimal
 from itertools import pairwise
 
 import pytest
 
 from lens_gate.load import within
 from lens_gate.load.duet_order import alternating
+from lens_gate.metrics.arms import complete_blocks, whole_blocks
 from lens_gate.records.look import LookAnswer
 from lens_gate.records.policy import Arrival, Load
 from lens_gate.stats.rng import generator
@@ -137,6 +139,46 @@ def test_a_closed_loop_in_blocks_keeps_its_concurrency(bench):
     assert all(s.marks.reused for s in outcome.run.samples)
 
 
+def test_a_closed_block_that_is_answered_faster_than_expected_goes_on_to_its_end(bench):
+    """As many as the plan sets aside for it; with nothing set aside it is over with its number."""
+    load = Load(pattern="closed", concurrency=2)
+    slow = bench.behave(ttft={"fixed": "10ms"})
+    by_time = bench.run(blocks(bench, load, n=2, most=2, block_s=0.2, block_more=400), slow)
+    sizes = [len(own) for own in by_block(by_time.run.samples).values()]
+    assert len(sizes) == 4
+    assert all(2 < size < 402 for size in sizes)
+    assert len({s.seq for s in by_time.run.samples}) == sum(sizes)
+    first = by_block(by_time.run.samples)[0, "head"]
+    # Its own prompts, from the first again.
+    assert [s.prompt_id for s in first[:4]] == [s.prompt_id for s in first[:2]] * 2
+    by_number = bench.run(blocks(bench, load, n=2, most=2, block_s=5, block_more=3), slow)
+    assert {len(own) for own in by_block(by_number.run.samples).values()} == {5}
+    assert by_number.run.end.cells[0].reason == "complete"
+
+
+def test_progress_never_counts_more_than_there_is(bench):
+    seen = []
+    load = Load(pattern="closed", concurrency=1)
+    plan = blocks(bench, load, n=2, most=1, block_s=5, block_more=2)
+    outcome = bench.run(plan, on_progress=lambda p, _: seen.append((p.done, p.total)))
+    assert seen[0] == (1, 4)
+    assert all(done <= total for done, total in seen)
+    assert seen[-1] == (12, 12)
+    assert len(outcome.run.samples) == 12
+
+
+def test_progress_tells_what_the_cell_itself_has_spent(bench):
+    seen = []
+    plan = blocks(bench, CONSTANT, n=1, most=2, cells=2)
+    outcome = bench.run(plan, on_progress=lambda p, _: seen.append(p))
+    own = {p.cell: p.cell_usd for p in seen}
+    spent = {cell: Decimal(0) for cell in own}
+    for sample in outcome.run.samples:
+        spent[sample.cell] += sample.settled_usd
+    assert own == spent
+    assert sum(own.values()) == seen[-1].spend.spent_usd > max(own.values()) > 0
+
+
 def test_cold_blocks_open_a_connection_for_each_request(bench):
     load = Load(pattern="closed", concurrency=2)
     outcome = bench.run(
@@ -190,6 +232,29 @@ def test_a_block_that_a_cap_breaks_off_is_no_complete_pair(bench, requests):
     assert outcome.run.end.spend.requests == requests == outcome.stats["one"]["requests"]
     sizes = {key: len(own) for key, own in by_block(outcome.run.samples).items()}
     assert [k for (k, _), size in sizes.items() if size < 6] == [1]
+
+
+@pytest.mark.parametrize(("requests", "over"), [(23, 1), (24, 2), (25, 2)])
+def test_a_cap_between_two_pairs_of_blocks_breaks_none_off(bench, requests, over):
+    plan = bench.with_budget(blocks(bench, CONSTANT, n=3), max_requests=requests)
+    outcome = bench.run(plan)
+    (end,) = outcome.run.end.cells
+    assert (end.reason, end.blocks, end.confirm_blocks) == ("requests", over, 0)
+    assert complete_blocks(whole_blocks(outcome.run.samples, end)) == over
+
+
+def test_a_cap_on_time_inside_a_block_leaves_the_pairs_before_it(bench):
+    """What had ended of a block when the others were cut is no block."""
+    slow = bench.behave(ttft={"fixed": "30ms"})
+    load = Load(pattern="closed", concurrency=3)
+    plan = blocks(bench, load, n=9, most=6, block_s=5)
+    outcome = bench.run(bench.with_budget(plan, max_duration_s=0.35), slow)
+    (end,) = outcome.run.end.cells
+    assert end.reason == "time"
+    asked = Counter((s.block, s.arm) for s in outcome.run.samples if s.phase == "measured")
+    whole = [k for k in range(9) if asked[k, "head"] == asked[k, "control"] == 6]
+    assert end.blocks == len(whole) < 9
+    assert complete_blocks(whole_blocks(outcome.run.samples, end)) == end.blocks
 
 
 def test_cells_of_blocks_take_turns_with_the_others(bench):

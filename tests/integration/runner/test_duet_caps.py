@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from lens_gate.records.look import LookAnswer
 from lens_gate.runner import pairs as pairs_module
-from lens_gate.runner.journal import parse_run
 from lens_gate.runner.till import Till
 
 FAULTS = st.lists(
@@ -330,7 +329,7 @@ def test_an_interrupt_at_any_moment_loses_nothing(bench, when, concurrency):
     assert len(cut) <= concurrency
     first = outcome.raw.index(b"\n") + 1
     for size in range(first, len(outcome.raw), 1499):
-        assert parse_run(outcome.raw[:size], file="x").header == outcome.run.header
+        assert bench.read(outcome.raw[:size]).header == outcome.run.header
 
 
 def test_the_cap_on_time_cuts_what_is_in_flight_and_keeps_what_had_ended(bench):

@@ -9,7 +9,7 @@ import pytest
 from lens_gate.errors import InputError, LensError, WorldError
 from lens_gate.records.exchange import Failure
 from lens_gate.runner import measure as measure_module
-from lens_gate.runner.journal import open_journal, parse_run, read_run, write
+from lens_gate.runner.journal import open_journal, read_run, write
 
 
 def test_a_whole_run_is_in_the_journal(bench):
@@ -159,11 +159,11 @@ def journal(bench):
     return bench.run(bench.plan(bench.policy()))
 
 
-def test_a_journal_cut_anywhere_is_readable(journal):
+def test_a_journal_cut_anywhere_is_readable(bench, journal):
     first_line = journal.raw.index(b"\n") + 1
     whole = len(journal.run.samples)
     for cut in range(first_line, len(journal.raw) - 1, 97):
-        run = parse_run(journal.raw[:cut], file="run.jsonl")
+        run = bench.read(journal.raw[:cut])
         assert run.header == journal.run.header
         # A line that lacks only its end is a whole one.
         ends = journal.raw[:cut].count(b"\n") + (journal.raw[cut : cut + 1] == b"\n")
@@ -176,24 +176,24 @@ def test_a_journal_cut_anywhere_is_readable(journal):
 @pytest.mark.parametrize(
     "data", [b"", b"\n", b"{}\n", b"[1]\n", b"\xff\xfe\n", b'{"type":"end"}\n']
 )
-def test_what_is_no_journal_is_said_with_its_place(data):
-    with pytest.raises(InputError, match=r"x:1:1: this is no journal"):
-        parse_run(data, file="x")
+def test_what_is_no_journal_is_said_with_its_place(bench, data):
+    with pytest.raises(InputError, match=r"read\.jsonl:1:1: this is no journal"):
+        bench.read(data)
 
 
-def test_a_journal_of_another_schema_is_refused(journal):
+def test_a_journal_of_another_schema_is_refused(bench, journal):
     header = json.loads(journal.raw.split(b"\n")[0])
     header["schema"] = "lens-gate/run/9"
     with pytest.raises(InputError, match="lens-gate/run/9"):
-        parse_run(json.dumps(header).encode(), file="x")
+        bench.read(json.dumps(header).encode())
 
 
-def test_damaged_lines_are_counted_and_left_out(journal):
+def test_damaged_lines_are_counted_and_left_out(bench, journal):
     lines = journal.raw.split(b"\n")
     lines[3] = b'{"type":"sample","seq":1}'
     lines[4] = b"\x00garbage"
     lines.insert(5, lines[0])
-    run = parse_run(b"\n".join(lines), file="x")
+    run = bench.read(b"\n".join(lines))
     assert run.damaged == 3
     assert len(run.samples) == len(journal.run.samples) - 2
     assert run.end == journal.run.end

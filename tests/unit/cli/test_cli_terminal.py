@@ -65,6 +65,7 @@ def _progress(done, *, total=8, failed=0, cell="chat/quick"):
         done=done,
         total=total,
         failed=failed,
+        cell_usd=Decimal("0.004"),
         cells_done=0,
         cells=1,
         spend=spend,
@@ -108,8 +109,8 @@ def test_the_live_view_without_colour_has_none(monkeypatch):
 
 
 QUIET = [
-    "chat/quick: 4 of 8 requests; $0.012 spent\n",
-    "chat/quick: 8 of 8 requests, 1 failed; $0.012 spent\n",
+    "chat/quick: 4 of 8 requests; $0.0040 spent\n",
+    "chat/quick: 8 of 8 requests, 1 failed; $0.0040 spent\n",
 ]
 
 
@@ -137,7 +138,7 @@ def test_an_odd_number_of_requests_is_told_at_its_end(capsys):
     with terminal.outside() as world:
         for done in range(1, 10):
             world.observe(_progress(done, total=9))
-    assert capsys.readouterr().err == "chat/quick: 9 of 9 requests; $0.012 spent\n"
+    assert capsys.readouterr().err == "chat/quick: 9 of 9 requests; $0.0040 spent\n"
 
 
 @pytest.mark.parametrize(

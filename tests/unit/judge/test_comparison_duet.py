@@ -261,6 +261,26 @@ def test_a_waiver_of_another_rule_or_cell_changes_nothing(duet):
         assert (row.name, row.waived) == ("fail", "")
 
 
+def test_a_waiver_of_the_margin_and_one_of_the_limit_both_hold(duet):
+    margin = duet.waiver(ceiling=2.0)
+    limit = duet.waiver(ceiling=None, limit=0.9)
+    terms = duet.terms(duet.rule(max=0.05), plan=duet.plan(16), waivers=[margin, limit])
+    rows = judged(duet, terms, duet.pairs(16, head=2.2)).rows
+    assert [(row.kind, row.name) for row in rows] == [("absolute", "fail"), ("relative", "fail")]
+    assert [row.waived[:20] for row in rows] == ["accepted up to 900 m", "accepted up to +200 "]
+    assert [used(margin, [row]) for row in rows] == [False, True]
+    assert [used(limit, [row]) for row in rows] == [True, False]
+
+
+def test_of_several_waivers_the_one_that_was_accepted_last_holds(duet):
+    renewed = [duet.waiver(ceiling=0.3), replace(duet.waiver(ceiling=2.0), who="bert")]
+    rule, samples = duet.rule(), duet.pairs(16, head=2.2)
+    for waivers, held in ((renewed, True), (renewed[::-1], False)):
+        terms = duet.terms(rule, plan=duet.plan(16), waivers=waivers)
+        (row,) = judged(duet, terms, samples).rows
+        assert ("by bert" in row.waived) is held
+
+
 def test_a_ceiling_below_the_margin_loosens_and_tightens_nothing(duet):
     terms = duet.terms(duet.rule(), plan=duet.plan(16), waivers=[duet.waiver(ceiling=0.01)])
     (row,) = judged(duet, terms, duet.pairs(16, head=2.0)).rows

@@ -36,17 +36,21 @@ def test_typ_is_the_signed_rank_test_of_the_pairs(verdict, pairs):
     assert answer.head_value > answer.base_value
 
 
-def test_a_mean_is_the_paired_delta_method(verdict, pairs):
+def test_a_mean_is_a_paired_t_test_at_the_ratio_in_question(verdict, pairs):
     control, head = map(np.array, pairs(40, 1.25))
     answer = verdict("mean", margin=0.1, head=Arm(head), base=Arm(control))
-    estimate = math.log(head.mean() / control.mean())
-    se = (head / head.mean() - control / control.mean()).std(ddof=1) / math.sqrt(40)
-    for p, shift, side in (
-        (answer.p_worse, 0.0, 1),
-        (answer.p_margin, math.log(1.1), 1),
-        (answer.p_within, math.log(1.1), -1),
+    for p, ratio, side in (
+        (answer.p_worse, 1.0, "greater"),
+        (answer.p_margin, 1.1, "greater"),
+        (answer.p_within, 1.1, "less"),
     ):
-        assert p == pytest.approx(reference.t.sf(side * (estimate - shift) / se, 39), rel=1e-9)
+        test = reference.ttest_rel(head, ratio * control, alternative=side)
+        assert p == pytest.approx(test.pvalue, rel=1e-9)
+    for end in (answer.low, answer.high):
+        test = reference.ttest_rel(head, (1.0 + end) * control)
+        assert test.pvalue == pytest.approx(0.10, rel=1e-9)
+    assert answer.low < answer.estimate < answer.high
+    estimate = math.log(head.mean() / control.mean())
     assert answer.estimate == pytest.approx(math.expm1(estimate))
     assert (answer.base_value, answer.head_value) == pytest.approx((control.mean(), head.mean()))
 

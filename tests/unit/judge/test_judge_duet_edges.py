@@ -104,7 +104,7 @@ def test_constants_have_the_floor_of_the_standard_error(verdict):
             if kind == "mean"
             else reference.norm.isf(below.p_worse)
         )
-        assert steps == pytest.approx(math.log(1.001) / 0.001, rel=1e-6)
+        assert steps == pytest.approx(math.log(1.001) / 0.001, rel=1e-3)
         beyond = verdict(kind, margin=0.0, head=Arm([1.01] * n), base=Arm([1.0] * n))
         assert beyond.verdict == "fail"
 

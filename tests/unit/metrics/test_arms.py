@@ -377,6 +377,26 @@ def test_the_pair_of_blocks_that_the_end_broke_off_is_none(sample) -> None:
     assert whole_blocks([], None) == []
 
 
+def test_a_cap_between_two_pairs_of_blocks_takes_none_of_them(sample) -> None:
+    """The end says how many were over; by the samples alone the last one could be cut."""
+    samples = [
+        sample(arm=arm, block=k, seq=10 * k + (arm == "head"), phase=phase)
+        for phase in ("measured", "confirm")
+        for k in range(3)
+        for arm in ("head", "control")
+    ]
+    end = CellEnd(cell="chat/mini", reason="requests", detail="", blocks=3, confirm_blocks=1)
+    kept = whole_blocks(samples, end)
+    assert complete_blocks(kept) == 3
+    assert complete_blocks(kept, "confirm") == 1
+    cut = [*samples, sample(arm="head", block=3, seq=98), sample(arm="control", block=3, seq=99)]
+    # What was still in flight then is no sample of the block, and must not hide what is.
+    cut.append(sample(arm="control", block=3, seq=100, phase="cut"))
+    assert complete_blocks(whole_blocks(cut, end)) == 3
+    warm = sample(arm="head", phase="warmup")
+    assert whole_blocks([warm], end) == [warm]
+
+
 def test_requests_of_blocks_are_no_pairs(sample) -> None:
     samples = [sample(arm=arm, block=0, seq=k) for k, arm in enumerate(("head", "control") * 9)]
     assert pairs_of(samples) == Pairs(head=(), control=())

@@ -94,6 +94,7 @@ def test_nothing_is_accepted_by_an_empty_file():
     [
         ({"ceiling": None}, "would accept anything"),
         ({"ceiling": "much"}, "ceiling is not a share"),
+        ({"ceiling": "9" * 400 + "%"}, "would accept anything"),
         ({"limit": "soon"}, "limit is no quantity"),
         ({"expires": "2026-11-20"}, "before created"),
         ({"expires": "2027-02-20"}, "at most 90 days, and this one for 91"),
@@ -113,6 +114,14 @@ def test_a_waiver_that_is_none_is_told_with_its_line(changes, said):
 
 def test_ninety_days_are_allowed():
     assert read(one_waiver(expires="2027-02-19")).waivers
+
+
+def test_a_level_begins_at_a_moment_of_the_calendar():
+    (problem,) = problems(FULL.replace("20261101T000000Z", "20261131T000000Z"))
+    assert problem.message == "is no moment of the calendar"
+    assert problem.line == 8
+    (other,) = problems(FULL.replace("20261101T000000Z", "soon"))
+    assert other.line == 8
 
 
 def test_all_problems_are_told_at_once():

@@ -327,6 +327,67 @@ def test_a_rule_on_what_no_single_request_has_needs_blocks_of_a_closed_load_too(
     assert only(plan).duet.block_requests == size
 
 
+@pytest.mark.parametrize(
+    ("caps", "more"),
+    [
+        # 16 pairs of blocks of 4 for each arm, and 4 warm-up requests, are 132.
+        ({"requests": 132}, 0),
+        ({"requests": 163}, 0),
+        ({"requests": 164}, 1),
+        ({"requests": 292, "usd": "99"}, 5),
+        ({"requests": 100_000, "usd": "0.264"}, 0),
+        ({"requests": 100_000, "usd": "0.328"}, 1),
+    ],
+)
+def test_what_the_worst_case_leaves_lets_closed_blocks_run_on(build, caps, more) -> None:
+    """A server that is faster than expected is asked as long as the block lasts, inside the caps.
+
+    Each arm of each pair may send as much more as the other.
+    """
+    rule = build.rule(metric="rps", targets=("mini",))
+    load = Load(pattern="closed", concurrency=1, block_s=12.0)
+    scenario = build.scenario(bounds=(8, 16, 1), rules=(rule,), load=load)
+    plan = build.pull(scenario, **{"usd": "99", "seconds": None, **caps})
+    cell = only(plan)
+    assert (cell.n, cell.duet.block_requests, cell.duet.block_more) == (16, 4, more)
+    assert worst_case(plan) == Decimal("0.002") * (132 + 32 * more) <= plan.budget.max_usd
+    assert requests_of(cell) == 132
+
+
+def test_only_closed_blocks_send_more_than_planned(build) -> None:
+    given = {"requests": 9000, "usd": "90", "seconds": None}
+    assert only(build.pull(build.scenario(load=open_load()), **given)).duet.block_more == 0
+    assert only(build.pull(build.scenario(), **given)).duet.block_more == 0
+
+
+def test_a_confirming_block_and_the_other_cells_keep_what_they_need(build) -> None:
+    rule = build.rule(metric="rps", targets=("mini",))
+    load = Load(pattern="closed", concurrency=1, block_s=12.0)
+    closed = build.scenario("a", bounds=(8, 16, 1), rules=(rule,), load=load)
+    other = build.scenario("b", bounds=(16, 16, 1))
+    # 32 pairs of blocks of 4 and 2 for warming; 32 pairs, 2 for warming: 328 requests.
+    plan = build.pull(closed, other, confirm=True, requests=328 + 64, usd="99", seconds=None)
+    found = {cell.scenario: cell.duet.block_more for cell in plan.cells}
+    assert found == {"a": 1, "b": 0}
+
+
+def test_a_ratio_of_what_may_be_near_zero_is_told_beforehand(build) -> None:
+    cold = build.rule(id="cold", metric="cold_start_penalty", statistic="", targets=("mini",))
+    held = build.rule(id="held", metric="cold_start_penalty", max=2.0, targets=("mini",))
+    other = build.rule(id="other", metric="queue_delay", targets=("else",))
+    share = build.rule(id="share", metric="cached_share", statistic="mean", targets=("mini",))
+    load = Load(pattern="closed", concurrency=1, block_s=12.0)
+    rules = (build.rule(), cold, held, other, share)
+    scenario = build.scenario(rules=rules, load=load, connection="cold")
+    plan = build.pull(scenario, requests=9000, usd="90", seconds=None)
+    said = "may be zero, or so near it that a ratio says nothing: there the relative rule"
+    then = "finds no change of the typical value, or is inconclusive; give it a"
+    assert plan.warnings == (
+        f"chat/mini: cold_start_penalty {said} cold {then} max as well",
+        f"chat/mini: cached_share {said} share {then} min as well",
+    )
+
+
 def test_the_faster_arm_sets_the_size_of_closed_blocks(build) -> None:
     rule = build.rule(metric="rps", targets=("mini",))
     load = Load(pattern="closed", concurrency=1, block_s=10.0)

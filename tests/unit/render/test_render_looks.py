@@ -216,11 +216,13 @@ def test_targets_are_told_together(build):
         pooled=(
             build.together(),
             build.together("novel", "p95", estimate=-0.2, low=-0.3, high=0.0, targets=2, pairs=60),
+            build.together("throughput", "", targets=2, pairs=16, in_blocks=True),
         )
     )
     said = [
         "chat TTFT typ +12 % [+8.1, +16] over 5 targets, 250 pairs",
         "chat novel p95 -20 % [-30, 0] over 2 targets, 60 pairs",
+        "chat throughput +12 % [+8.1, +16] over 2 targets, 16 pairs of blocks",
     ]
     assert list(looks.pooled(report)) == said
     assert f"**Targets together** {'; '.join(said)}".replace("[", "\\[").replace(

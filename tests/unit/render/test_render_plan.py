@@ -325,6 +325,14 @@ def paired(**given):
     return cell(duet=Duet(**duet))
 
 
+def test_a_demoted_rule_says_why_it_only_warns():
+    why = "6 of 20 A/A runs failed it, more than the 1 % that it may fail by chance"
+    demoted = rule("ttft", "typ", id="slow", max=1.0, severity="warn", demoted=why)
+    text = shown(rules=[demoted, rule("e2e", "typ", max=9.0)])
+    assert f"slow of chat/mini is demoted and only warns: {why}" in text.splitlines()
+    assert text.count("demoted") == 1
+
+
 @pytest.mark.parametrize(
     ("given", "line"),
     [
@@ -333,6 +341,10 @@ def paired(**given):
         (
             {"block_s": 20.0, "block_requests": 100},
             "chat/mini  40 x 100 + 2 pairs in blocks of 20 s",
+        ),
+        (
+            {"block_s": 20.0, "block_requests": 100, "block_more": 60},
+            "chat/mini  40 x 100 (to 160) + 2 pairs in blocks of 20 s",
         ),
     ],
 )

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from lens_gate.stats.means import (
     log_mean_se,
     paired_log_ratio,
+    paired_ratio_interval,
+    paired_t,
 )
 
 positive = st.lists(st.floats(0.01, 1e4), min_size=2, max_size=40)
@@ -78,3 +80,41 @@ def test_what_has_no_log_mean_is_refused():
         log_mean_se([-1.0, 0.5])
     with pytest.raises(ValueError, match="one length"):
         paired_log_ratio([1.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize(("shift", "scale"), [(0.0, 1.0), (0.3, 1.0), (-2.0, 1e280)])
+def test_a_ratio_is_tested_as_the_differences_at_it(shift, scale):
+    rng = np.random.default_rng(8)
+    head, base = (np.exp(rng.normal(0.0, 0.4, 25)) for _ in range(2))
+    expected = scipy.stats.ttest_rel(head, math.exp(shift) * base).statistic
+    assert paired_t(scale * head, scale * base, shift, floor=1e-3) == pytest.approx(expected)
+    # The ends of an interval are the ratios that are just so many steps away.
+    for end, steps in zip(
+        paired_ratio_interval(scale * head, scale * base, steps=1.7), (1.7, -1.7), strict=True
+    ):
+        assert paired_t(head, base, end, floor=1e-9) == pytest.approx(steps)
+
+
+def test_a_ratio_that_one_value_makes_has_no_ends():
+    even, uneven = [1.0, 1.1, 0.9, 1.0], [0.01, 0.01, 0.01, 400.0]
+    assert paired_ratio_interval(even, uneven, steps=2.0) == (-math.inf, math.inf)
+    low, high = paired_ratio_interval(uneven, even, steps=2.0)
+    assert low == -math.inf
+    assert math.log(100.0) < high < math.inf
+
+
+def test_constants_are_apart_by_the_floor():
+    assert paired_t([2.0] * 3, [1.0] * 3, math.log(2.0), floor=1e-3) == pytest.approx(0.0, abs=1e-9)
+    assert paired_t([1e300] * 3, [1e-300] * 3, 0.0, floor=1e-3) == pytest.approx(1000.0)
+    assert paired_t([1e-300] * 3, [1e300] * 3, 0.0, floor=1e-3) == pytest.approx(-1000.0)
+
+
+@pytest.mark.parametrize(
+    ("head", "base"),
+    [([1.0], [1.0]), ([1.0, 2.0], [1.0]), ([0.0, 0.0], [1.0, 1.0]), ([1.0, 1.0], [0.0, 0.0])],
+)
+def test_a_ratio_needs_pairs_and_means_above_zero(head, base):
+    with pytest.raises(ValueError, match=r"pairs|above 0"):
+        paired_t(head, base, 0.0, floor=1e-3)
+    with pytest.raises(ValueError, match=r"pairs|above 0"):
+        paired_ratio_interval(head, base, steps=1.0)
