@@ -8,7 +8,7 @@ from zlib import crc32
 from bench.verdicts.experiments import EXPERIMENTS
 from bench.verdicts.tally import Tally, Total
 
-SEED = 20261121
+SEED = 5077431962
 _PIECES = 40
 _MOST_SAID = 12
 

@@ -223,9 +223,8 @@ def _unchanged_builds() -> Iterator[tuple[str, Experiment]]:
             name = f"unchanged, duet, {profile}, n = {n}"
             yield name, Experiment(draw=draw, policies=2000, quick=20)
         draw = partial(sequential, profile=profile, margins=flat(0.0))
-        policies = 1000 if profile == "hosted" else 300
         name = f"unchanged, looks, {profile}, margin 0"
-        yield name, Experiment(draw=draw, policies=policies, quick=5)
+        yield name, Experiment(draw=draw, policies=1000, quick=5)
     for n in (12, 50):
         draw = partial(unchanged_medians, n=n)
         yield f"unchanged, duet, medians, n = {n}", Experiment(draw=draw, policies=2000, quick=20)
@@ -252,13 +251,13 @@ def _over_the_looks() -> Iterator[tuple[str, Experiment]]:
         draw = partial(sequential, profile=profile, margins=margins)
         row = row_name(profile, percent)
         if percent != 0:
-            yield f"unchanged, looks, {row}", Experiment(draw=draw, policies=300, quick=6)
+            yield f"unchanged, looks, {row}", Experiment(draw=draw, policies=1000, quick=6)
         for what, change in SEQUENTIAL_CHANGES.items():
             hit = partial(draw, change=change)
             policies = 1500 if (profile, percent) == ("hosted", 10) else 300
             yield f"{what}, looks, {row}", Experiment(draw=hit, policies=policies, quick=12)
     draw = partial(sequential, margins=DUET_MARGINS, gates=GATES, most=180)
-    yield f"unchanged, looks, {ALL_GATES}", Experiment(draw=draw, policies=300, quick=3)
+    yield f"unchanged, looks, {ALL_GATES}", Experiment(draw=draw, policies=1000, quick=3)
     for what, change in SEQUENTIAL_CHANGES.items():
         hit = partial(draw, change=change)
         yield f"{what}, looks, {ALL_GATES}", Experiment(draw=hit, policies=300, quick=3)
@@ -272,7 +271,7 @@ def row_name(profile: str, percent: int | None) -> str:
 
 
 def _others() -> Iterator[tuple[str, Experiment]]:
-    for way, policies in (("duet", 2000), ("looks", 1000), ("history", 2000)):
+    for way, policies in (("duet", 10_000), ("looks", 1000), ("history", 2000)):
         draw = partial(at_its_margin, way=way)
         yield f"at its margin, {way}", Experiment(draw=draw, policies=policies, quick=20)
     yield "below the minimum", Experiment(draw=below_minimum, policies=100, quick=2)

@@ -11,12 +11,16 @@ from bench.verdicts.results import Results
 from bench.verdicts.rivals import RIVALS
 from bench.verdicts.tally import Total
 
+# Bonferroni's: the level of each interval that all of them hold at 95 % together.
+_TOGETHER = 1.0 - 0.05 / len(CLAIMS)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A claim, what was found, and whether that is as claimed.
 
-    ``against``: not even chance explains it, the whole interval lies beyond a bound.
+    ``against``: not even chance explains it. The whole interval lies beyond a bound, an interval so
+    wide that of all claims together, were they true, one in twenty campaigns contradicts any.
     """
 
     claim: Claim
@@ -35,11 +39,12 @@ def judged(results: Results, claim: Claim) -> Answer:
     """Hold a claim against the results; a number that was never seen holds no claim."""
     total = results.total(claim.experiment, claim.counted)
     low, high = total.interval() if total.of else (-math.inf, math.inf)
+    lowermost, uppermost = total.interval(level=_TOGETHER) if total.of else (low, high)
     most, least = _or(claim.most, math.inf), _or(claim.least, -math.inf)
     highest, lowest = _or(claim.high, math.inf), _or(claim.low, -math.inf)
     about = _or(claim.about, math.inf)
     held = least <= total.mean <= most and high <= highest and low >= lowest and low <= about
-    against = low > min(most, highest, about) or high < max(least, lowest)
+    against = lowermost > min(most, highest, about) or uppermost < max(least, lowest)
     policies = results.policies[claim.experiment]
     return Answer(claim=claim, total=total, policies=policies, held=held, against=against)
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from statistics import NormalDist
 
 from lens_gate.stats.special import beta_ppf
 
@@ -28,7 +29,7 @@ class Total:
             low = beta_ppf(tail, k, n - k + 1) if k else 0.0
             return low, beta_ppf(1.0 - tail, k + 1, n - k) if k < n else 1.0
         spread = max(0.0, self.squares / self.of - self.mean**2)
-        half = 1.96 * math.sqrt(spread / self.of)
+        half = NormalDist().inv_cdf(1.0 - tail) * math.sqrt(spread / self.of)
         return self.mean - half, self.mean + half
 
 

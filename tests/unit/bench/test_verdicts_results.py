@@ -53,12 +53,10 @@ def test_the_committed_campaign_is_the_whole_one(committed):
     assert loaded(dumped(committed)) == committed
 
 
-# What the committed campaign leaves open: too few policies for an upper limit of 1.6 % once one
-# build fails (300 each); and requests that lie at their target, if anything above it.
+# What the committed campaign leaves open: a rate that is exact by design, drawn high (the page says
+# how it went on), and requests that lie at their target.
 _OPEN = {
-    ("unchanged, looks, hosted, margin 5 %", "build fails"),
-    ("unchanged, looks, selfhost, margin 5 %", "build fails"),
-    ("unchanged, looks, stress, margin 0", "build fails"),
+    ("at its margin, duet", "e2e.p95 passes"),
     ("+20 %, looks, hosted, margin 10 %", "requests to the first fail"),
 }
 
@@ -94,7 +92,7 @@ def test_intervals_of_numbers_are_normal():
     tally.see("x", *values)
     low, high = tally.totals["x"].interval()
     assert tally.totals["x"].mean == pytest.approx(values.mean())
-    assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20)
+    assert (high - low) / 2 == pytest.approx(1.96 * values.std() / 20, rel=1e-4)
 
 
 def test_nothing_seen_is_no_number():
@@ -118,13 +116,14 @@ CLAIM = {"section": "s", "says": "x", "experiment": "e", "counted": "c"}
         ({"most": 0.01, "high": 0.016}, 20, 2000, "held"),
         ({"most": 0.01, "high": 0.016}, 21, 2000, "open"),
         ({"most": 0.01, "high": 0.016}, 0, 20, "open"),
-        ({"most": 0.01, "high": 0.016}, 2, 20, "MISSED"),
+        ({"most": 0.01, "high": 0.016}, 2, 20, "open"),  # beyond its own interval, not beyond all
+        ({"most": 0.01, "high": 0.016}, 6, 20, "MISSED"),
         ({"least": 0.9}, 90, 100, "held"),
         ({"least": 0.9}, 89, 100, "open"),
         ({"least": 0.9}, 70, 100, "MISSED"),
         ({"low": 0.1}, 50, 100, "held"),
         ({"low": 0.1}, 12, 100, "open"),
-        ({"low": 0.1}, 1, 100, "MISSED"),
+        ({"low": 0.1}, 0, 100, "MISSED"),
         ({"about": 0.05}, 7, 100, "held"),
         ({"about": 0.05}, 20, 100, "MISSED"),
         ({"most": 0.0}, 0, 100, "held"),
