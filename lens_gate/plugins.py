@@ -11,6 +11,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from lens_gate.errors import LensError
 
 PROVIDERS_GROUP = "lens_gate.providers"
+HOSTS_GROUP = "lens_gate.hosts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

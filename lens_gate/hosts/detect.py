@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from lens_gate.errors import WorldError
-from lens_gate.hosts import github, gitlab
 from lens_gate.hosts.checked import quoted
+from lens_gate.hosts.dispatched import on_behalf
+from lens_gate.hosts.table import host_of
 from lens_gate.records.context import Context
 
 # GitHub sends no payload above 25 MB.
 MAX_EVENT_BYTES = 32 * 1024 * 1024
-_FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 def detect(environ: Mapping[str, str], read_event: Callable[[str], bytes]) -> Context:
@@ -27,15 +27,10 @@ def detect(environ: Mapping[str, str], read_event: Callable[[str], bytes]) -> Co
 
     Raises:
         LensError: the event is one on which nothing can be trusted, or what the host says is
-            damaged (exit 2).
+            damaged, or ``LENS_GATE_HOST`` names no plug-in for a host (exit 2).
         WorldError: the event file can't be read (exit 5).
     """
-    ci = environ.get("CI", "").strip().lower() not in _FALSE
-    if environ.get("GITHUB_ACTIONS") == "true":
-        return github.context(environ, read_event)
-    if environ.get("GITLAB_CI") == "true":
-        return gitlab.context(environ)
-    return Context(host="local", event="local", ci=ci)
+    return on_behalf(host_of(environ).context(environ, read_event), environ, read_event)
 
 
 def read_event_file(path: str) -> bytes:

@@ -8,6 +8,7 @@ the payload.
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from lens_gate.errors import LensError
 from lens_gate.hosts.checked import branch_name, commit_id, link, optional_commit_id, quoted
@@ -25,8 +26,15 @@ EVENTS: Mapping[str, EventKind] = {
     "workflow_dispatch": "manual",
     "repository_dispatch": "manual",
 }
+# A run about another run. Its content is a stranger's, so it publishes and never measures: it is
+# read by ``lens_gate.hosts.github_fork`` alone.
+REPORTING = "workflow_run"
 _HEADS = "refs/heads/"
-_REPOSITORY = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+", re.ASCII)
+# Never a part of dots alone: it becomes a part of an API's path.
+_PART = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9_.-]{1,200}"
+_REPOSITORY = re.compile(f"{_PART}/{_PART}", re.ASCII)
+# Numbers of pull requests and of what else GitHub counts are 64 bits wide.
+_MAX_NUMBER = 2**63 - 1
 
 
 def context(environ: Mapping[str, str], read_event: Callable[[str], bytes]) -> Context:
@@ -37,31 +45,44 @@ def context(environ: Mapping[str, str], read_event: Callable[[str], bytes]) -> C
     """
     name = environ.get("GITHUB_EVENT_NAME", "")
     if name not in EVENTS:
+        fork = f" On {REPORTING}, only `lens-gate publish --from-fork` runs: it measures nothing."
         raise LensError(
             f"lens-gate does not know whose policy to trust on the GitHub event {quoted(name)}.",
-            f"Run it on one of: {', '.join(EVENTS)}.",
+            f"Run it on one of: {', '.join(EVENTS)}.{fork if name == REPORTING else ''}",
         )
     if EVENTS[name] == "pull_request":
-        return _pull_request(environ, _payload(environ, read_event))
-    if EVENTS[name] == "merge_queue":
-        return _merge_group(environ, _payload(environ, read_event))
-    commit = commit_id(environ.get("GITHUB_SHA"), "GITHUB_SHA")
-    manual = EVENTS[name] == "manual"
-    return Context(
-        host="github",
-        event=EVENTS[name],
-        target_branch=None if manual else _own_branch(environ),
-        trust_ref=None if manual else commit,
-        head_ref=commit,
-        run_url=_run_url(environ),
+        found = _pull_request(payload(environ, read_event))
+    elif EVENTS[name] == "merge_queue":
+        found = _merge_group(payload(environ, read_event))
+    else:
+        found = _own_commit(environ, EVENTS[name])
+    return replace(
+        found,
         ci=True,
+        run_url=run_url(environ),
+        repository=repository(environ),
+        api_url=address(environ, "GITHUB_API_URL"),
+        server_url=address(environ, "GITHUB_SERVER_URL"),
     )
 
 
-def _pull_request(environ: Mapping[str, str], payload: Mapping[str, object]) -> Context:
-    pull = _mapping(payload.get("pull_request"), "pull_request")
-    base = _mapping(pull.get("base"), "pull_request.base")
-    head = _mapping(pull.get("head"), "pull_request.head")
+def _own_commit(environ: Mapping[str, str], event: EventKind) -> Context:
+    """A run without a change that somebody asks to merge."""
+    commit = commit_id(environ.get("GITHUB_SHA"), "GITHUB_SHA")
+    manual = event == "manual"
+    return Context(
+        host="github",
+        event=event,
+        target_branch=None if manual else _own_branch(environ),
+        trust_ref=None if manual else commit,
+        head_ref=commit,
+    )
+
+
+def _pull_request(event: Mapping[str, object]) -> Context:
+    pull = mapping(event.get("pull_request"), "pull_request")
+    base = mapping(pull.get("base"), "pull_request.base")
+    head = mapping(pull.get("head"), "pull_request.head")
     branch = branch_name(base.get("ref"), "pull_request.base.ref in the event file")
     return Context(
         host="github",
@@ -73,14 +94,13 @@ def _pull_request(environ: Mapping[str, str], payload: Mapping[str, object]) -> 
         ),
         head_ref=commit_id(head.get("sha"), "pull_request.head.sha in the event file"),
         is_fork=not _same_repository(base.get("repo"), head.get("repo")),
-        run_url=_run_url(environ),
-        ci=True,
+        number=number(pull.get("number")),
     )
 
 
-def _merge_group(environ: Mapping[str, str], payload: Mapping[str, object]) -> Context:
+def _merge_group(event: Mapping[str, object]) -> Context:
     """A merge queue's group. Its ``base_sha`` may be a group ahead of it that never merges."""
-    group = _mapping(payload.get("merge_group"), "merge_group")
+    group = mapping(event.get("merge_group"), "merge_group")
     where = "merge_group.base_ref in the event file"
     ref = group.get("base_ref")
     branch = branch_name(ref.removeprefix(_HEADS) if isinstance(ref, str) else ref, where)
@@ -93,14 +113,15 @@ def _merge_group(environ: Mapping[str, str], payload: Mapping[str, object]) -> C
             group.get("base_sha"), "merge_group.base_sha in the event file"
         ),
         head_ref=commit_id(group.get("head_sha"), "merge_group.head_sha in the event file"),
-        run_url=_run_url(environ),
-        ci=True,
     )
 
 
-def _payload(
-    environ: Mapping[str, str], read_event: Callable[[str], bytes]
-) -> Mapping[str, object]:
+def payload(environ: Mapping[str, str], read_event: Callable[[str], bytes]) -> Mapping[str, object]:
+    """The event file's top level.
+
+    Raises:
+        LensError: there is none, or it is no JSON object.
+    """
     path = environ.get("GITHUB_EVENT_PATH", "")
     if not path:
         raise LensError(
@@ -108,16 +129,21 @@ def _payload(
             "The runner sets it; pass it on where the job starts lens-gate in a container.",
         )
     try:
-        payload: object = json.loads(read_event(path))
+        parsed: object = json.loads(read_event(path))
     except (ValueError, RecursionError):  # not UTF-8, not JSON, digits or nesting without end
         raise LensError(
             f"The event file {quoted(path)} is not JSON.",
             "GITHUB_EVENT_PATH must name the file that the runner wrote.",
         ) from None
-    return _mapping(payload, "its top level")
+    return mapping(parsed, "its top level")
 
 
-def _mapping(value: object, where: str) -> Mapping[str, object]:
+def mapping(value: object, where: str) -> Mapping[str, object]:
+    """The object at ``where`` in the event file.
+
+    Raises:
+        LensError: there is none.
+    """
     if isinstance(value, dict):
         return value
     raise LensError(
@@ -141,9 +167,34 @@ def _own_branch(environ: Mapping[str, str]) -> str | None:
     return branch_name(ref.removeprefix(_HEADS), "GITHUB_REF")
 
 
-def _run_url(environ: Mapping[str, str]) -> str:
-    server = environ.get("GITHUB_SERVER_URL", "").rstrip("/")
-    repository, run = environ.get("GITHUB_REPOSITORY", ""), environ.get("GITHUB_RUN_ID", "")
-    if not _REPOSITORY.fullmatch(repository) or not (run.isascii() and run.isdigit()):
+def repository(environ: Mapping[str, str]) -> str:
+    """``owner/name`` of the repository whose job this is, empty where the variable holds none."""
+    return repository_name(environ.get("GITHUB_REPOSITORY"))
+
+
+def repository_name(value: object) -> str:
+    """The value where it is ``owner/name``, else an empty text."""
+    return value if isinstance(value, str) and _REPOSITORY.fullmatch(value) else ""
+
+
+def number(value: object) -> int | None:
+    """The value where it can be the number of something on GitHub, else ``None``.
+
+    It only says where an answer is posted: a damaged one is no reason not to measure.
+    """
+    return value if type(value) is int and 0 < value <= _MAX_NUMBER else None
+
+
+def address(environ: Mapping[str, str], name: str) -> str:
+    """The base address in this variable, without a slash at its end; empty where it is none."""
+    url = link(environ.get(name, "").rstrip("/"))
+    return "" if "?" in url or "#" in url else url
+
+
+def run_url(environ: Mapping[str, str], run: object = None) -> str:
+    """The page of this job's run, or of another one of the same repository by its number."""
+    server, name = environ.get("GITHUB_SERVER_URL", "").rstrip("/"), repository(environ)
+    number_text = environ.get("GITHUB_RUN_ID", "") if run is None else str(run)
+    if not name or not (number_text.isascii() and number_text.isdigit()):
         return ""
-    return link(f"{server}/{repository}/actions/runs/{run}")
+    return link(f"{server}/{name}/actions/runs/{number_text}")

@@ -5,6 +5,7 @@ where a merge request's number is set, whatever started it: a child pipeline inh
 and has a source of its own.
 """
 
+import re
 from collections.abc import Mapping
 
 from lens_gate.errors import LensError
@@ -22,6 +23,8 @@ SOURCES: Mapping[str, EventKind] = {
     "chat": "manual",
 }
 _REQUEST = "CI_MERGE_REQUEST_"
+# Numbers that become parts of an API path. GitLab's are 64 bits wide.
+_NUMBER = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 
 
 def context(environ: Mapping[str, str]) -> Context:
@@ -49,6 +52,9 @@ def context(environ: Mapping[str, str]) -> Context:
         head_ref=commit,
         run_url=link(environ.get("CI_JOB_URL", "")),
         ci=True,
+        repository=_number(environ, "CI_PROJECT_ID"),
+        api_url=link(environ.get("CI_API_V4_URL", "")),
+        server_url=link(environ.get("CI_SERVER_URL", "")),
     )
 
 
@@ -76,4 +82,17 @@ def _merge_request(environ: Mapping[str, str]) -> Context:
         is_fork=not source or source != environ.get(_REQUEST + "PROJECT_ID"),
         run_url=link(environ.get("CI_JOB_URL", "")),
         ci=True,
+        repository=_number(environ, _REQUEST + "PROJECT_ID"),
+        number=int(_number(environ, _REQUEST + "IID") or 0) or None,
+        api_url=link(environ.get("CI_API_V4_URL", "")),
+        server_url=link(environ.get("CI_SERVER_URL", "")),
     )
+
+
+def _number(environ: Mapping[str, str], name: str) -> str:
+    """A project's or a merge request's number; empty where the variable holds none.
+
+    It only says where an answer is posted, so that a damaged one is no reason not to measure.
+    """
+    value = environ.get(name, "")
+    return value if _NUMBER.fullmatch(value) else ""

@@ -6,9 +6,10 @@ Besides the record this holds the two questions that every reader of foreign git
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
-HostName = Literal["github", "gitlab", "local"]
+# A row of `hosts.table` (github, gitlab, generic, local), or of a plug-in under its own name.
+HostName: TypeAlias = str
 EventKind = Literal["pull_request", "merge_queue", "push", "schedule", "manual", "local"]
 
 # SHA-1 or SHA-256 object names in full; git itself writes them in lower case.
@@ -32,9 +33,11 @@ class Context:
     may be old by now: it stands in only where the branch can't be fetched.
 
     ``head_ref`` is the commit whose content is asked about: in a pull request the author's commit,
-    not the host's test merge. ``None`` only locally. ``is_fork`` is true unless the host says
-    that the head comes from the same repository. ``run_url`` leads to the job, empty where there is
-    none. ``ci``: nobody watches this terminal.
+    not the host's test merge. ``None`` locally, and where a pipeline's definition speaks for a CI
+    that lens-gate does not know: the commit that is checked out. ``head_at`` is the ref at which
+    the host has to hold ``head_ref`` still, where a person named that commit; else empty.
+    ``is_fork`` is true unless the host says that the head comes from the same repository.
+    ``run_url`` leads to the job, empty where there is none. ``ci``: nobody watches this terminal.
 
     Where the answer is posted: ``repository`` is the host's own name for it (``owner/name``, a
     project's number), ``number`` that of the pull or merge request, ``api_url`` and ``server_url``
@@ -47,6 +50,7 @@ class Context:
     trust_ref: str | None = None
     target_commit: str | None = None
     head_ref: str | None = None
+    head_at: str = ""
     is_fork: bool = False
     run_url: str = ""
     ci: bool = False

@@ -20,6 +20,7 @@ GITHUB = {
     "GITHUB_REF": "refs/pull/7/merge",
     "GITHUB_SERVER_URL": "https://github.com",
     "GITHUB_REPOSITORY": "octo/app",
+    "GITHUB_API_URL": "https://api.github.com",
     "GITHUB_RUN_ID": "123",
     "GITHUB_ACTOR": "mallory",
 }
@@ -46,6 +47,7 @@ def pull(*, ref="main", sha=BASE, head=HEAD, ours=1, theirs=1):
     return {
         "number": 7,
         "pull_request": {
+            "number": 7,
             "base": {"ref": ref, "sha": sha, "repo": {"id": ours}},
             "head": {"ref": "feature", "sha": head, "repo": {"id": theirs}},
         },
@@ -96,6 +98,10 @@ def test_a_pull_request_trusts_the_target_branch_and_asks_about_the_authors_comm
         is_fork=False,
         run_url="https://github.com/octo/app/actions/runs/123",
         ci=True,
+        repository="octo/app",
+        number=7,
+        api_url="https://api.github.com",
+        server_url="https://github.com",
     )
     assert MERGE not in to_json(context).values()
 
@@ -257,6 +263,52 @@ def test_a_strange_link_is_left_out(changes):
     assert github("push", **changes).run_url == ""
 
 
+@pytest.mark.parametrize("event", ["push", "schedule", "workflow_dispatch", "merge_group"])
+def test_where_an_answer_goes_is_known_on_each_event(event):
+    group = {"head_sha": HEAD, "base_sha": BASE, "base_ref": "refs/heads/main"}
+    context = github(event, {"merge_group": group}, GITHUB_REF="refs/heads/main")
+    assert (context.repository, context.number) == ("octo/app", None)
+    assert (context.api_url, context.server_url) == ("https://api.github.com", "https://github.com")
+
+
+@pytest.mark.parametrize("number", [None, "7", 0, -1, True, 7.0, 2**63, [7]])
+def test_a_damaged_number_is_no_reason_not_to_measure(number):
+    payload = pull()
+    payload["pull_request"]["number"] = number
+    assert github("pull_request", payload).number is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "octo", "octo/app/x", "../app", "octo/..", "./x", "octo/.", "o c/app", "é/app", "o/a?x"],
+)
+def test_a_strange_repository_is_left_out(name):
+    # It becomes a part of an API's path.
+    context = github("push", GITHUB_REPOSITORY=name)
+    assert (context.repository, context.run_url) == ("", "")
+
+
+@pytest.mark.parametrize("name", ["octo/.github", "octo/...", "-x/_y", "octo/a..b"])
+def test_a_repository_may_begin_with_a_dot(name):
+    assert github("push", GITHUB_REPOSITORY=name).repository == name
+
+
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("https://ghe.example/api/v3/", "https://ghe.example/api/v3"),
+        ("https://ghe.example/api?x=", ""),
+        ("https://ghe.example/api#x", ""),
+        ("https://user:key@ghe.example", ""),
+        ("file:///etc/passwd", ""),
+        ("", ""),
+    ],
+)
+def test_a_strange_address_is_left_out(url, taken):
+    assert github("push", GITHUB_API_URL=url).api_url == taken
+    assert github("push", GITHUB_SERVER_URL=url).server_url == taken
+
+
 def test_a_detached_merge_request_pipeline():
     context = detect(REQUEST, never)
     assert context == Context(
@@ -269,6 +321,8 @@ def test_a_detached_merge_request_pipeline():
         is_fork=False,
         run_url=GITLAB["CI_JOB_URL"],
         ci=True,
+        repository="11",
+        number=3,
     )
 
 
