@@ -86,7 +86,7 @@ class Statistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bins:
-    """How a metric's values spread: how many requests lie in each bin, control and head on one axis.
+    """How a metric's values spread: the requests in each bin, control and head on one axis.
 
     The bins are of equal ratio and go from ``low`` to ``high`` (metric's unit, above zero).
     ``control`` is empty where there was none.
@@ -202,7 +202,8 @@ class PooledRow:
 class Refs:
     """Which commits decided what; ``why`` says how they were found.
 
-    ``control_note`` says why the control is another commit than the merge base; else it is empty.
+    ``control_note`` says why the control is another commit than the merge base, ``overridden`` what
+    the workflow set otherwise than the policy has it; else they are empty.
     """
 
     mode: str
@@ -212,6 +213,7 @@ class Refs:
     head: str | None
     dirty: bool
     control_note: str = ""
+    overridden: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

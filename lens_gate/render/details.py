@@ -1,12 +1,12 @@
 """What the Markdown summary folds: all rows, reasons, every metric, changes, how to go on."""
 
-import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from itertools import chain, islice
 
 from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.records.publication import Frame
 from lens_gate.records.report import CellReport, Report, Row, Statistics
-from lens_gate.render.escape import code, fenced, figure, html_code, one_line, prose
+from lens_gate.render.escape import code, fenced_lines, figure, html_code, link, prose
 from lens_gate.render.figures import (
     NOTHING,
     centre,
@@ -16,48 +16,103 @@ from lens_gate.render.figures import (
     moments,
     rates,
     reason,
-    sparkline,
     value,
     worst_first,
 )
+from lens_gate.render.fold import Fold, fold
+from lens_gate.render.going_on import going_on
 from lens_gate.render.grid import WAIVER_SIGNS, markdown_grid, rows_grid, sign, title
-from lens_gate.render.looks import LOOK_HEADERS, control_facts, look_lines
+from lens_gate.render.looks import (
+    LOOK_HEADERS,
+    control_facts,
+    decisions,
+    drifts,
+    look_lines,
+    movements,
+    pooled,
+)
 from lens_gate.render.offered import STEP_HEADERS, load_facts, step_lines
-from lens_gate.render.waivers import TITLES, accepting, waiver_lines
+from lens_gate.render.sparkline import histogram, sparkline
+from lens_gate.render.waivers import TITLES, waiver_lines
 from lens_gate.units import format_duration, format_share
 
+# How many of each there is room for, as shares of the limit: one of so many characters.
+_ROW = 400
+_REASON = 1000
+_CELL = 4000
+_MOST_SENTENCES = 10
+_PICTURED = ("ttft", "e2e")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fold:
-    """A closed block. Of those that are left out for length, the highest ``rank`` goes first."""
 
-    text: str
-    rank: int
+def folded(report: Report, frame: Frame, *, limit: int, everything: bool) -> Iterable[Fold]:
+    """The blocks in their order; ``everything``: the table above them did not hold all rows.
 
-
-def folded(report: Report, *, everything: bool) -> Iterable[Fold]:
-    """The blocks in their order; ``everything``: the table above them did not hold all rows."""
+    ``limit`` is how long the whole text may be: far longer lists are not even begun.
+    """
     if report.rows:
-        yield Fold(text=_fold("Why each verdict", _reasons(report)), rank=1)
+        text = fold("Why each verdict", _reasons(report, frame, max(1, limit // _REASON)))
+        yield Fold(text=text, rank=1)
     if everything:
-        yield Fold(text=_fold("All checks", rows_grid(report.rows)), rank=2)
-    for cell in report.cells:
-        name = html_code(f"{cell.scenario}/{cell.target}")
-        own = [r for r in report.rows if (r.scenario, r.target) == (cell.scenario, cell.target)]
-        yield Fold(text=_fold(f"{name}: requests, metrics, price", _cell(cell, own)), rank=3)
+        yield Fold(text=fold("All checks", _all(report, max(1, limit // _ROW))), rank=2)
+    if text := _session(report):
+        yield Fold(text=fold("How the pairs went, and how the service moved", text), rank=1)
+    yield from _cells(report, max(1, limit // _CELL))
     if report.waivers:
-        yield Fold(text=_fold("Waivers", _waivers(report)), rank=1)
+        yield Fold(text=fold("Waivers", _waivers(report, max(1, limit // _REASON))), rank=1)
     if report.changes:
-        yield Fold(text=_fold("What the head changes in the policy", _changes(report)), rank=1)
-    yield Fold(text=_fold("Reproduce, judge again, accept", _next(report)), rank=2)
+        text = _changes(report, max(1, limit // _REASON))
+        yield Fold(text=fold("What the head changes in the policy", text), rank=1)
+    yield from going_on(report, frame)
 
 
-def _fold(summary: str, body: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+def _all(report: Report, most: int) -> str:
+    """In the policy's order; where there is no room for all of them, the worst ones first."""
+    if len(report.rows) <= most:
+        return rows_grid(report.rows)
+    rest = f"The first {most} of {len(report.rows)} checks, the worst ones first; {_IN_FILE}"
+    return f"{rows_grid(worst_first(report.rows)[:most])}\n\n{rest}"
 
 
-def _reasons(report: Report) -> str:
-    lines = [_reason(row) for row in worst_first(report.rows)]
+_IN_FILE = "`report.json` holds all of them."
+
+
+def _cells(report: Report, most: int) -> Iterable[Fold]:
+    """In the policy's order; where there is no room for all of them, those of the worst checks."""
+    rows: dict[str, list[Row]] = {}
+    for row in worst_first(report.rows):
+        rows.setdefault(f"{row.scenario}/{row.target}", []).append(row)
+    cells, rest = list(report.cells), len(report.cells) - most
+    if rest > 0:
+        order = {name: place for place, name in enumerate(rows)}
+        cells.sort(key=lambda cell: order.get(f"{cell.scenario}/{cell.target}", len(order)))
+    for cell in cells[:most]:
+        name = f"{cell.scenario}/{cell.target}"
+        text = fold(f"{html_code(name)}: requests, metrics, price", _cell(cell, rows.get(name, ())))
+        yield Fold(text=text, rank=3)
+    if rest > 0:
+        text = f"{counted(rest, 'more case')} without details here: {_IN_FILE}"
+        yield Fold(text=text, rank=2)
+
+
+def _session(report: Report) -> str:
+    """What moved, and how the service did: apart from the change's effect, both arms saw it."""
+    parts = {
+        "Moved": movements(report),
+        "Targets together": pooled(report),
+        "Looks": decisions(report.cells),
+        "Drift of the service": drifts(report),
+    }
+    lines = []
+    for name, texts in parts.items():
+        if found := [prose(text) for text in islice(texts, _MOST_SENTENCES)]:
+            lines.append(f"**{name}** {'; '.join(found)}")
+    return "\n\n".join(lines)
+
+
+def _reasons(report: Report, frame: Frame, most: int) -> str:
+    lines = [_reason(row, report, frame) for row in worst_first(report.rows)[:most]]
+    if len(report.rows) > most:
+        lines.append(f"- and {counted(len(report.rows) - most, 'more check')}: {_IN_FILE}")
     chance = (
         f"Failures by chance – {prose(rates(report.confidence, report.null_rate))} "
         f"Gating checks that share the former: {report.family}."
@@ -65,22 +120,32 @@ def _reasons(report: Report) -> str:
     return "\n".join(lines) + "\n\n" + chance
 
 
-def _reason(row: Row) -> str:
-    place = code(f"{row.place.file}:{row.place.line}")
+def _reason(row: Row, report: Report, frame: Frame) -> str:
     excerpt = f": {code(row.policy_line)}" if row.policy_line.strip() else ""
     default = ", default margin" if row.margin_from == "default" else ""
     why = reason(row)
     return (
         f"- {sign(row)} {code(f'{row.scenario}/{row.target}', 80)} {title(row)}: "
-        f"{prose(why, 1200)} ({place}{excerpt}{default})"
+        f"{prose(why, 1200)} ({_place(row, report, frame)}{excerpt}{default})"
     )
 
 
-def _waivers(report: Report) -> str:
-    return "\n".join(
+def _place(row: Row, report: Report, frame: Frame) -> str:
+    """Where the rule stands, as a link to that line where the forge shows the trusted policy."""
+    words = code(f"{row.place.file}:{row.place.line}")
+    if not frame.policy_url or row.place.file != report.policy_file or row.place.line < 1:
+        return words
+    return link(words, f"{frame.policy_url}#L{row.place.line}")
+
+
+def _waivers(report: Report, most: int) -> str:
+    lines = [
         f"- {WAIVER_SIGNS[line.state]} {TITLES[line.state]} {prose(line.text)}"
-        for line in waiver_lines(report)
-    )
+        for line in waiver_lines(report)[:most]
+    ]
+    if len(report.waivers) > most:
+        lines.append(f"- and {counted(len(report.waivers) - most, 'more waiver')}: {_IN_FILE}")
+    return "\n".join(lines)
 
 
 def _cell(cell: CellReport, rows: Iterable[Row]) -> str:
@@ -111,7 +176,7 @@ def _cell(cell: CellReport, rows: Iterable[Row]) -> str:
     ]
     facts += [f"differs from the stored runs: {code(text, 200)}" for text in cell.changed]
     facts += [f"stored runs left out: {code(text, 200)}" for text in cell.not_comparable]
-    tables = _looks(cell, rows) + _steps(cell) + _metrics(cell)
+    tables = _looks(cell, rows) + _steps(cell) + _metrics(cell) + _spread(cell)
     return "\n".join(f"- {fact}" for fact in facts) + tables
 
 
@@ -168,6 +233,20 @@ def _metrics(cell: CellReport) -> str:
     return "\n\n" + markdown_grid((*headers, "Runs, then head") if past else headers, body, left=1)
 
 
+def _spread(cell: CellReport) -> str:
+    """How times spread, in characters: both arms on one axis of equal ratios."""
+    pictures = [
+        histogram(metric_title(name), cell.bins[name], CATALOGUE[name].unit)
+        for name in _PICTURED
+        if name in cell.bins
+    ]
+    if not pictures:
+        return ""
+    lines = list(chain.from_iterable([*picture, ""] for picture in pictures))[:-1]
+    axis = "Requests by time, on a logarithmic axis from the shortest to the longest:"
+    return f"\n\n{axis}\n\n{fenced_lines(lines, 'text')}"
+
+
 def _repeats(cell: CellReport, name: str) -> bool:
     """Where nothing is hidden before the visible output, its first output is the first of all."""
     sides = [cell.metrics, *([cell.duet.metrics] if cell.duet else [])]
@@ -181,41 +260,20 @@ def _points(name: str, found: Statistics) -> Iterable[str]:
     yield f"{found.n}{late}"
 
 
-def _changes(report: Report) -> str:
+def _changes(report: Report, most: int) -> str:
     titles = {
         "measured": "Measured with the head's values",
         "after_merge": "Takes effect after merge",
     }
     groups = []
     for effect, words in titles.items():
+        own = [change for change in report.changes if change.effect == effect]
         lines = [
             f"- {code(change.path)}: {code(change.trusted)} → {code(change.head)}"
-            for change in report.changes
-            if change.effect == effect
+            for change in own[:most]
         ]
+        if len(own) > most:
+            lines.append(f"- and {counted(len(own) - most, 'more change')}: {_IN_FILE}")
         if lines:
             groups.append(f"**{words}**\n\n" + "\n".join(lines))
     return "\n\n".join(groups)
-
-
-_ACCEPT = (
-    "To accept a change for good, raise the rule's limit in the policy, in a change that is "
-    "reviewed and merged first: limits are read at the target branch."
-)
-_WAIVE = (
-    "To let a failure through for a while, merge a waiver into the target branch and run this job "
-    "again; the ceiling is the worst end of what was measured here:"
-)
-
-
-def _next(report: Report) -> str:
-    parts = ["Measure and judge again on your machine:", fenced(report.reproduce, "sh")]
-    if report.run_id:
-        policy = shlex.quote(one_line(report.policy_file, 300))
-        parts += [
-            "Judge this very run again, under this policy or a changed one:",
-            fenced(f"lens-gate judge --run run.jsonl --policy {policy}", "sh"),
-        ]
-    if commands := [fenced(command, "sh") for command in accepting(report)]:
-        parts += [_WAIVE, *commands]
-    return "\n\n".join([*parts, _ACCEPT])

@@ -6,6 +6,7 @@ characters that reverse what the eye reads. It is shown as data: one line, cut, 
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from html import escape
 
 # Controls, bidirectional and invisible characters, line separators, surrogates, private use.
@@ -16,9 +17,14 @@ _BACKTICKS = re.compile(r"`+")
 
 def one_line(text: str, limit: int = 120) -> str:
     """A single line of at most ``limit`` characters, controls replaced by U+FFFD."""
-    cut = _SPACES.sub(" ", text[: limit * 8])
-    plain = "".join("\ufffd" if unicodedata.category(c) in _REPLACED else c for c in cut).strip()
+    cut = _SPACES.sub(" ", text[: limit * 8]).strip()[: limit + 1]
+    # Nothing that is replaced is printable, and most texts are nothing but printable.
+    plain = cut if cut.isprintable() else "".join(map(_shown, cut))
     return plain if len(plain) <= limit else plain[: limit - 1] + "…"
+
+
+def _shown(char: str) -> str:
+    return "\ufffd" if unicodedata.category(char) in _REPLACED else char
 
 
 def code(text: str, limit: int = 120) -> str:
@@ -56,7 +62,9 @@ _LIVE = re.compile(
     r"""
       [`*\\~#@]                       # code, emphasis, escapes, labels, references, mentions
     | <[a-z/!?] | &[\w#] | ![\w\[]    # HTML, entities and epics, images and merge requests
-    | %[\w"] | \[[\w-]+:              # GitLab: milestones, [vulnerability:1]
+    | %[\w"{] | \[[\w-]+:             # GitLab: milestones, placeholders, [vulnerability:1]
+    | \[\[ | \[toc\]                   # GitLab: pages of its wiki, a table of contents
+    | [+-][\]}] | \{[+-]               # GitLab: additions and deletions
     | :// | ^www\. | \Wwww\.          # addresses
     | :: | :[\w+-]+:                  # workflow commands, emoji
     | ^[\W_]*/\w                      # quick actions
@@ -105,12 +113,26 @@ def _not_a_block(line: str) -> str:
     return _BLOCK.sub(r"\1\\\2", line)
 
 
+# Nothing that would end a link, or what stands around it.
+_URL = re.compile(r"https?://[\w.\[\]:-]+(?:/[\w.~%/?&=+#:@-]*)?", re.ASCII)
+
+
+def link(words: str, url: str) -> str:
+    """Markdown of ours as a link; without one where ``url`` is no plain address of the web."""
+    return f"[{words}]({url})" if _URL.fullmatch(url) else words
+
+
 def fenced(text: str, language: str = "") -> str:
     """A fenced block of one line, which its content can't close."""
-    line = _without_marker(one_line(text, 500))
-    fence = _fence(line, 3)
+    return fenced_lines([one_line(text, 500)], language)
+
+
+def fenced_lines(lines: Iterable[str], language: str = "") -> str:
+    """A fenced block of lines that keep their spaces; what is foreign in them is one line each."""
     # A line that begins with a slash is a quick action to some.
-    return f"{fence}{language}\n{' ' if line.startswith('/') else ''}{line}\n{fence}"
+    shown = [_without_marker(f" {line}" if line.startswith("/") else line) for line in lines]
+    fence = _fence("\n".join(shown), 3)
+    return "\n".join([f"{fence}{language}", *shown, fence])
 
 
 # GitHub's runner obeys `::word` at a line's start and, in its older form, `##[word]` anywhere;

@@ -9,9 +9,6 @@ from lens_gate.records.report import Row, Statistics, Unit
 from lens_gate.units import about_count, about_usd, format_amount, format_share
 
 NOTHING = "–"
-_BARS = "▁▂▃▄▅▆▇█"
-# A spread smaller than this share of the greatest value is drawn as small as it is.
-_WORTH_DRAWING = 0.2
 
 OUTCOMES = {
     "passed": "passed",
@@ -23,6 +20,7 @@ OUTCOMES = {
     "budget": "ran out of budget",
     "aborted": "was broken off",
 }
+_RANKS = {name: float(place) for place, name in enumerate(WORST_FIRST)}
 AT_MARGIN = "the change lies at its margin: no sensible number of requests settles it"
 _TITLES = {
     "ttft": "TTFT",
@@ -172,16 +170,6 @@ def centre(statistics: Statistics, metric: str) -> float:
     return statistics.named(CATALOGUE[metric].default_statistic)
 
 
-def sparkline(values: Sequence[float]) -> str:
-    """A bar for each value, between the least and the greatest. Small spreads are drawn small."""
-    if not values:
-        return ""
-    low, high = min(values), max(values)
-    span = max(high - low, _WORTH_DRAWING * abs(high)) or 1.0
-    floor = (low + high - span) / 2
-    return "".join(_BARS[min(7, int((x - floor) / span * 8))] for x in values)
-
-
 _STAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)\d\dZ")
 
 
@@ -199,7 +187,7 @@ def worst_first(rows: Sequence[Row]) -> list[Row]:
 
 
 def _rank(row: Row) -> float:
-    return WORST_FIRST.index("inconclusive") + 0.5 if row.waived else WORST_FIRST.index(row.name)
+    return _RANKS["inconclusive"] + 0.5 if row.waived else _RANKS[row.name]
 
 
 def verdict_words(row: Row) -> str:

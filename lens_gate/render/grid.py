@@ -45,29 +45,34 @@ def markdown_grid(headers: Sequence[str], body: Sequence[Sequence[str]], *, left
 
 
 def rows_grid(rows: Sequence[Row]) -> str:
-    """Checks as a Markdown table."""
+    """Checks as a Markdown table; no narrow column breaks an interval or a count in two."""
     body = [
         [
-            f"{sign(row)} {verdict_words(row)}",
-            title(row),
+            f"{sign(row)} {title(row)}",
             code(f"{row.scenario}/{row.target}", 80),
-            *map(figure, (base_value(row), head_with_bounds(row), change(row))),
+            *map(_whole, (base_value(row), head_with_bounds(row), change(row))),
             figure(tolerance(row)) + (" (default)" if by_default(row) else ""),
-            sample_size(row),
+            verdict_words(row),
+            sample_size(row).replace(" ", "\u00a0"),
         ]
         for row in rows
     ]
     headers = (
-        "Verdict",
         "Metric",
         "Case",
         base_title(rows).capitalize(),
         "Head",
-        "Change [90 %]",
+        "Change [90\u00a0%]",
         "Allowed",
+        "Verdict",
         "n",
     )
-    return markdown_grid(headers, body, left=3)
+    return markdown_grid(headers, body, left=2)
+
+
+def _whole(text: str) -> str:
+    """A figure with its interval."""
+    return figure(text.replace(", ", ",\u00a0"))
 
 
 def title(row: Row) -> str:

@@ -41,6 +41,13 @@ def how_far(cell: CellReport) -> str:
 
 def stopping(cells: Sequence[CellReport]) -> Iterable[str]:
     """A sentence for each way in which cells ended, the cells named; then what that saved."""
+    yield from decisions(cells)
+    if text := saved(cells):
+        yield text
+
+
+def decisions(cells: Sequence[CellReport]) -> Iterable[str]:
+    """A sentence for each way in which cells ended, the cells named."""
     groups: dict[str, list[str]] = {}
     for cell in cells:
         if text := how_far(cell):
@@ -48,8 +55,6 @@ def stopping(cells: Sequence[CellReport]) -> Iterable[str]:
     for text, names in groups.items():
         more = len(names) - _NAMED
         yield f"{', '.join(names[:_NAMED])}{f' and {more} more' if more > 0 else ''} {text}"
-    if text := saved(cells):
-        yield text
 
 
 def saved(cells: Iterable[CellReport]) -> str:

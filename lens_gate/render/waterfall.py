@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from lens_gate.records.sample import Marks, Sample
 from lens_gate.render.escape import one_line
-from lens_gate.render.figures import sparkline
+from lens_gate.render.sparkline import sparkline
 from lens_gate.units import format_duration, format_usd
 
 _NAME = 15

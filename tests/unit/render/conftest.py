@@ -13,6 +13,7 @@ from lens_gate.records.look import LookReport
 from lens_gate.records.plan import Fingerprint
 from lens_gate.records.policy import Change, Place
 from lens_gate.records.report import (
+    Bins,
     CellReport,
     DuetReport,
     PooledRow,
@@ -183,6 +184,9 @@ class Build:
             },
             "merged_share": 0.1,
             "notes": (),
+            "fingerprint": "9c1f04be77a2",
+            "region": "eu-west",
+            "bins": {"ttft": Bins(low=0.031, high=0.082, head=(1, 2, 5, 6, 3, 2, 0, 1))},
         }
         return CellReport(**{**whole, **given})
 
@@ -236,7 +240,12 @@ class Build:
 
     def in_pairs(self, **given) -> CellReport:
         """A cell that was measured in pairs."""
-        whole = {"planned": 180, "measured": 36, "ok": 36, "duet": self.duet()}
+        control = (1, 3, 9, 12, 6, 3, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0)
+        spread = {
+            "ttft": Bins(low=0.031, high=0.124, head=(*[0] * 6, *control[:10]), control=control),
+            "e2e": Bins(low=0.12, high=0.34, head=(*[0] * 2, *control[:14]), control=control),
+        }
+        whole = {"planned": 180, "measured": 36, "ok": 36, "duet": self.duet(), "bins": spread}
         return self.cell(**{**whole, **given})
 
     def together(self, metric="ttft", statistic="typ", **given) -> PooledRow:
@@ -301,6 +310,7 @@ class Build:
             "environment": {"platform": "Linux x86_64", "python": "3.11"},
             "reproduce": "lens-gate gate --policy lens-gate.yaml --seed 20261121",
             "version": "0.1.0",
+            "waivers_file": "baselines/waivers.yaml",
         }
         return Report(outcome=outcome, rows=tuple(rows), cells=tuple(cells), **{**whole, **given})
 

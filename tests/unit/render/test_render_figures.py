@@ -146,27 +146,6 @@ def test_sizes_in_a_duet_are_pairs(build):
     assert figures.sample_size(absolute) == "20"
 
 
-def test_a_sparkline_has_a_bar_for_each_value():
-    assert figures.sparkline([]) == ""
-    assert figures.sparkline([1, 2, 3]) == "▁▅█"
-    assert len(figures.sparkline([0, 0, 0])) == 3
-
-
-def test_a_spread_of_next_to_nothing_is_not_drawn_as_a_drop():
-    assert set(figures.sparkline([16.3, 16.3, 16.2])) <= set("▄▅")
-    assert figures.sparkline([10, 1]) == "█▁"
-
-
-@given(st.lists(st.floats(0, 1e9), min_size=1))
-def test_a_sparkline_never_lies_about_order(values):
-    bars = figures.sparkline(values)
-    assert all(
-        not (a < b and x > y)
-        for a, x in zip(values, bars, strict=True)
-        for b, y in zip(values, bars, strict=True)
-    )
-
-
 def test_time_stamps_are_written_for_people():
     assert figures.moments("20261121T021500Z to x") == "2026-11-21 02:15 to x"
 

@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from lens_gate.records.policy import Change, Place
+from lens_gate.records.publication import Frame, Marker
 from lens_gate.records.report import Refs
+from lens_gate.render.comment import comment
 from lens_gate.render.escape import cell, code, fenced, html_code, log, one_line, prose
 from lens_gate.render.markdown import LIMIT, markdown
 from lens_gate.render.report_json import read_report, report_json
@@ -92,6 +94,28 @@ FRAGMENTS = (
     "---",
     "[^1]",
     "[vulnerability:1]",
+    "[[wiki-page]]",
+    "[[_TOC_]]",
+    "[TOC]",
+    "$123",
+    "$`x`$",
+    "&1",
+    "group&1",
+    "group/project!1",
+    '%"v 1"',
+    "%{project_path}",
+    '~"a label"',
+    "^alert#1",
+    "*iteration:1",
+    "[+ added +]",
+    "{- gone -}",
+    "[ ]",
+    "[x]",
+    "[!NOTE]",
+    "/label ~x",
+    "owner/repo#1",
+    "owner/repo@deadbeef1",
+    "xmpp:a@b.example",
     "word",
     " ",
     "x" * 10_000,
@@ -105,12 +129,24 @@ HOSTILE = (
 )
 # What a host, a shell of CI or a reader's parser acts upon, outside of code.
 LIVE = re.compile(
-    r"""<!--|@\w|\#\d|\bGH-\d|(?<!\w)!\d|~\w|%[A-Za-z]|::|://|\bwww\.|<[A-Za-z/]
-    |(?<![\w.])[0-9a-f]{7,}(?!\w)|:bomb:|(?:^|\s)/\w|&lt;|&\#|\[vulnerability:""",
+    r"""<!--|@\w|\#\d|\bGH-\d|!\d|~["\w]|%["A-Za-z{]|::|://|\bwww\.|<[A-Za-z/]|&\d
+    |(?<![\w.])[0-9a-f]{7,}(?!\w)|:bomb:|(?:^|\s)/\w|&lt;|&\#|\[vulnerability:
+    |\[\[|\[TOC\]|[+-][\]}]|\{[+-]|iteration:""",
     re.VERBOSE,
 )
+# GitLab reads a dollar as a snippet or a formula, unless the source escapes it.
+DOLLAR = re.compile(r"(?<!\\)\$")
+LINKED = Frame(
+    forge="gitlab",
+    marker=Marker(policy="demo"),
+    policy_url="https://forge.example/o/r/-/blob/5a1e0b7c9d/lens-gate.yaml",
+    run_url="https://forge.example/o/r/-/jobs/17",
+)
+# Every row of the reports here stands in one of these lines.
+OUR_LINKS = (LINKED.run_url, *(f"{LINKED.policy_url}#L{line}" for line in range(1, 41)))
 OURS = re.compile(
-    r"<!-- lens-gate:[\w.-]+ -->|<details><summary>(?:<code>(?:[^<>&]|&(?:amp|lt|gt);)*</code>)?"
+    r"<!-- lens-gate(?:-state)?:[A-Za-z0-9_.%:~-]* -->"
+    r"|<details><summary>(?:<code>(?:[^<>&]|&(?:amp|lt|gt);)*</code>)?"
     r"[^<>&@#]*</summary>|</details>"
 )
 
@@ -143,8 +179,11 @@ def assert_harmless(text, like):
     allowed = {"text", "code_inline", "strong_open", "strong_close", "em_open", "em_close"}
     for token in parsed(text):
         for child in token.children or ():
-            assert child.type in allowed
+            assert child.type in allowed or child.attrGet("href") in (None, *OUR_LINKS)
+            assert child.type in (*allowed, "link_open", "link_close")
             assert child.type != "text" or not LIVE.search(child.content), child.content
+        if token.type == "inline":
+            assert not DOLLAR.search(re.sub(r"(`+).*?(?<!`)\1(?!`)", "", token.content))
         if token.type == "html_block":
             for line in token.content.strip().splitlines():
                 assert OURS.fullmatch(line), line
@@ -260,6 +299,28 @@ def test_one_foreign_text_everywhere_changes_no_structure(rich_report, fragment)
     text = markdown(poisoned(rich_report, fragment), limit=10**9)
     assert_harmless(text, like)
     assert_visible(terminal(poisoned(rich_report, fragment), width=100, colour=False))
+
+
+@pytest.mark.parametrize("fragment", FRAGMENTS)
+def test_a_comment_holds_no_link_but_ours_and_nothing_alive(rich_report, fragment):
+    """Whoever makes the report, and whoever names the environment and the fork."""
+
+    def told(text):
+        frame = replace(LINKED, marker=Marker(policy=text, environment=text, matrix=text))
+        report = poisoned(rich_report, text)
+        frames = (frame, replace(frame, reported_by=text))
+        return [comment(report, one, limit=10**9) for one in frames]
+
+    for text, like in zip(told(fragment), told("word"), strict=True):
+        assert_harmless(text, like)
+
+
+def test_the_check_of_links_would_see_a_foreign_one(build):
+    like = comment(build.report(), LINKED)
+    with pytest.raises(AssertionError):
+        assert_harmless(like.replace(LINKED.run_url, "https://evil.example"), like)
+    with pytest.raises(AssertionError):
+        assert_harmless(like.replace("Nothing to do.", "See $123."), like)
 
 
 @SLOW
@@ -385,7 +446,9 @@ def test_a_long_text_is_cut_and_says_so():
 
 def test_a_policy_cannot_end_its_marker(build):
     text = markdown(replace(build.report(), policy="x --> @everyone <!-- lens-gate:y"))
-    assert text.splitlines()[0] == "<!-- lens-gate:x_--___everyone___--_lens-gate_y -->"
+    assert text.splitlines()[0] == (
+        "<!-- lens-gate:x%20-%2D%3E%20%40everyone%20%3C%21-%2D%20lens-gate%3Ay:: -->"
+    )
 
 
 @SLOW

@@ -5,9 +5,11 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
+from lens_gate.records.publication import Frame, Marker
 from lens_gate.render.details import folded
 from lens_gate.render.markdown import LIMIT, TOP_ROWS, markdown
 
+NOWHERE = Frame(forge="", marker=Marker(policy="demo"))
 GFM = MarkdownIt("commonmark", {"html": True}).enable("table")
 
 
@@ -43,14 +45,15 @@ def test_every_length_is_whole_and_keeps_verdict_table_and_money(long):
         assert len(text) <= limit
         assert_whole(text)
         for block in (
-            "### ❌ `demo` failed",
+            "### ❌ `lens-gate/demo` failed",
             "**Next:**",
-            "| ❌ fail ",
+            "| ❌ TTFT ",
             "**Spent**",
             "checks, the",
         ):
             assert block in text
-        assert ("Shortened" in text) == (text != whole)
+        # What is left out is never left out silently.
+        assert ("`report.json` holds" in text) == (text != whole)
 
 
 def test_the_dispensable_goes_first(long):
@@ -83,18 +86,26 @@ def test_the_table_ends_at_ten_rows_and_the_fold_has_all(long):
 
 
 def test_folds_come_with_what_they_hold(build, reports):
-    def titles(report, **given):
+    def titles(report):
         return [
             re.sub("<.*?>", "", fold.text.split("\n")[0])
-            for fold in folded(report, everything=False, **given)
+            for fold in folded(report, NOWHERE, limit=LIMIT, everything=False)
         ]
 
-    assert titles(build.report()) == ["Reproduce, judge again, accept"]
+    assert titles(build.report()) == ["How to reproduce this"]
     assert titles(reports["failed"]) == [
         "Why each verdict",
         "chat/quick: requests, metrics, price",
         "What the head changes in the policy",
-        "Reproduce, judge again, accept",
+        "How to reproduce this",
+        "How to accept this",
+    ]
+    assert titles(reports["duet_waived"]) == [
+        "Why each verdict",
+        "How the pairs went, and how the service moved",
+        "chat/quick: requests, metrics, price",
+        "Waivers",
+        "How to reproduce this",
     ]
 
 
@@ -117,7 +128,10 @@ def test_a_policy_s_path_is_quoted_for_the_shell(build):
 def test_the_comparison_names_what_stood_against_what(build, reports):
     report = reports["failed"]
     text = markdown(report)
-    assert text.splitlines()[4] == "**History**: against up to 8 stored runs"
+    assert (
+        "**Compared** history: against up to 8 stored runs · base: 8 stored runs, 2026-11-19 02:15 "
+        "to 2026-11-21 02:15 UTC · head `371ea0f0c505` · policy of `refs/heads/main` · model "
+    ) in text
     assert "differs: `simulate changed`" in text
     many = build.report(
         cells=[build.cell(models=tuple(f"m{n}" for n in range(6)))],
@@ -125,12 +139,12 @@ def test_the_comparison_names_what_stood_against_what(build, reports):
     )
     text = markdown(many)
     assert "model `m0`, `m1`, `m2`, `m3` and 2 more" in text
-    assert "control `a1a1a1a1a1a1` (merge base) · trusted `b2b2b2b2b2b2`" in text
-    assert "with uncommitted changes" in text
+    assert "base `a1a1a1a1a1a1` (merge base)" in text
+    assert "head `371ea0f0c505` with uncommitted changes · policy of `b2b2b2b2b2b2`" in text
     bare = build.report(refs=build.refs(trust_ref=None, head=None, why=""))
-    assert markdown(bare).splitlines()[4] == "**History**"
+    assert "**Compared** history · runner" in markdown(bare)
     assert "head `" not in markdown(bare)
-    assert "trusted" not in markdown(bare)
+    assert "policy of" not in markdown(bare)
 
 
 def test_metrics_that_the_catalogue_does_not_know_are_left_out(build):

@@ -245,7 +245,7 @@ def test_prompts_of_one_side_alone_are_told_before_any_number(build):
         f"{case}: 2 prompts only in the head, not measured",
     ]
     text = markdown(report)
-    assert text.index("only in the head") < text.index("| TTFT")
+    assert text.index("only in the head") < text.index("TTFT typ")
     many = markdown(replace(report, cells=(some,) * 12))
     assert many.count("not measured") == 10
     assert "and prompts of 2 more cases" in many

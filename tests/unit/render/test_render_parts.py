@@ -26,8 +26,8 @@ def test_a_folder_without_git_has_no_head(build) -> None:
 
 def test_a_work_tree_is_trusted_without_a_name(build) -> None:
     report = build.report(refs=build.refs(trust_ref=None))
-    assert "trusted `" not in markdown(report)
-    assert "trusted `" in markdown(build.report())
+    assert "policy of `" not in markdown(report)
+    assert "policy of `" in markdown(build.report())
 
 
 def test_a_cell_without_title_or_numbers_has_neither(build) -> None:
@@ -102,7 +102,7 @@ def test_what_the_arms_differ_in_stands_for_what_differs_from_stored_runs(build)
     duet = build.in_pairs(changed=("prompts changed",), not_comparable=("load was 1, is 2",))
     text = markdown(build.report(cells=[duet])).partition("<details>")[0]
     assert "changed: `model was gpt-test-2025, is gpt-test-2026`" in text
-    assert "control's model `gpt-test-2025` · head's model `gpt-test-2026`" in text
+    assert "base's model `gpt-test-2025` · head's model `gpt-test-2026`" in text
     assert "prompts changed" not in text
     assert "not compared" not in text
 

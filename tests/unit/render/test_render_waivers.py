@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from lens_gate.policy.waivers import read_waivers
 from lens_gate.render.markdown import markdown
 from lens_gate.render.terminal import terminal
-from lens_gate.render.waivers import accepting, waiver_lines
+from lens_gate.render.waivers import Acceptance, acceptances, command, waiver_lines, waivers_yaml
 
 WHY = "the new guard adds a hop, to be folded in 1.4 (maria@example.com)"
 
@@ -99,18 +100,19 @@ def test_a_waiver_that_nothing_needs_is_only_folded(build):
     assert "waiver" not in terminal(report, width=200, colour=False)
 
 
-def command(build, row, **given):
-    (text,) = accepting(build.report("failed", rows=[row], **given))
-    return text
+def offered(build, row, **given):
+    report = build.report("failed", rows=[row], **given)
+    (one,) = acceptances(report)
+    return command(one, report.policy_file)
 
 
 def test_a_failure_comes_with_the_command_that_would_accept_it(build):
     failed = build.pairs("ttft", "typ", "fail", 0.045, 0.52)
-    assert command(build, failed) == (
+    assert offered(build, failed) == (
         "lens-gate baseline accept ttft-typ --cell chat/quick --ceiling 70% "
         "--policy lens-gate.yaml --reason 'say why'"
     )
-    assert "--policy 'a b.yaml' " in command(build, failed, policy_file="a b.yaml")
+    assert "--policy 'a b.yaml' " in offered(build, failed, policy_file="a b.yaml")
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_a_failure_comes_with_the_command_that_would_accept_it(build):
 )
 def test_a_ceiling_is_the_worst_end_of_what_was_measured(build, metric, statistic, given, option):
     row = build.row(metric, statistic, verdict=build.verdict("fail", **given))
-    assert f" {option} " in command(build, row)
+    assert f" {option} " in offered(build, row)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +148,7 @@ def test_a_ceiling_is_the_worst_end_of_what_was_measured(build, metric, statisti
 )
 def test_so_is_a_limit(build, metric, statistic, given, option):
     row = build.row(metric, statistic, kind="absolute", verdict=build.verdict("fail", **given))
-    assert f" {option} " in command(build, row)
+    assert f" {option} " in offered(build, row)
 
 
 def test_only_what_fails_the_gate_and_was_measured_is_offered(build):
@@ -159,8 +161,73 @@ def test_only_what_fails_the_gate_and_was_measured_is_offered(build):
         build.row(verdict=build.verdict("fail"), kind="absolute"),
     ]
     report = build.report("failed", rows=rows)
-    assert list(accepting(report)) == []
-    assert "baseline accept" not in markdown(report)
-    many = build.report("failed", rows=[failed] * 5)
-    assert len(list(accepting(many))) == 3
-    assert markdown(many).count("```sh\nlens-gate baseline accept ttft-typ") == 3
+    assert acceptances(report) == []
+    assert "How to accept" not in markdown(report)
+
+
+def test_every_failing_rule_is_offered_once(build):
+    cost = build.pairs("cost_usd", "mean", "fail", 0.002, 0.45)
+    above = build.limit("cost_usd", "mean", "fail", 0.0031, 0.002, low=0.0029, high=0.0032)
+    same = [cost, replace(above, rule=cost.rule)]
+    other = build.pairs("ttft", "typ", "fail", 0.045, 0.52, target="slow")
+    report = build.report("failed", rows=[*same, other])
+    assert acceptances(report) == [
+        Acceptance(rule="cost-usd-mean", cell="chat/quick", ceiling="60%", limit="0.0032"),
+        Acceptance(rule="ttft-typ", cell="chat/slow", ceiling="70%"),
+    ]
+    assert "--ceiling 60% --limit 0.0032 --policy" in markdown(report)
+
+
+def test_of_many_failures_the_first_ones_are_offered_and_the_rest_counted(build):
+    failed = [build.pairs("ttft", "typ", "fail", 0.045, 0.52, target=f"t{k}") for k in range(12)]
+    text = markdown(build.report("failed", rows=failed))
+    assert text.count("lens-gate baseline accept ttft-typ") == 10
+    assert text.count("  - rule: ttft-typ") == 10
+    assert "Of 12 failures these are the first." in text
+    assert "these are the first" not in markdown(build.report("failed", rows=failed[:10]))
+
+
+def test_the_snippet_is_a_file_that_the_gate_reads(build):
+    """Pasted as it is, with a reason and a name: what it says is what was offered."""
+    found = [
+        Acceptance(rule="ttft-typ", cell="chat/quick", ceiling="70%"),
+        Acceptance(rule="e2e-p90", cell="chat/quick", limit="2.2s"),
+        Acceptance(rule="cost", cell="chat/slow", ceiling="60%", limit="0.0032"),
+    ]
+    text = "\n".join(waivers_yaml(found, "20261121T042021Z"))
+    read = read_waivers(text.encode(), file="waivers.yaml").waivers
+    assert [(w.rule, w.cell, w.ceiling, w.limit) for w in read] == [
+        ("ttft-typ", "chat/quick", 0.7, None),
+        ("e2e-p90", "chat/quick", None, 2.2),
+        ("cost", "chat/slow", 0.6, 0.0032),
+    ]
+    assert {(w.created, w.expires) for w in read} == {("2026-11-21", "2026-12-21")}
+
+
+@pytest.mark.parametrize(
+    "stamp", ["", "yesterday", "20261332T000000Z", "99991231T000000Z", "２０２６"]
+)
+def test_without_a_day_there_is_no_snippet(stamp):
+    found = [Acceptance(rule="ttft-typ", cell="chat/quick", ceiling="70%")]
+    assert waivers_yaml(found, stamp) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "cell"), [("a: b", "chat/quick"), ("ttft", "chat/quick\nx: y"), ("ttft", "chat")]
+)
+def test_what_the_file_could_not_name_is_in_no_snippet(rule, cell):
+    assert waivers_yaml([Acceptance(rule=rule, cell=cell, limit="1s")], "20261121T0") == []
+
+
+def test_numbers_beyond_all_bounds_are_offered_as_the_largest_there_is(build):
+    far = build.verdict("fail", estimate=1e308, low=1e308, high=1e308, head_value=1e308)
+    rows = [
+        build.row(verdict=far),
+        build.row("error_rate", "", verdict=far, target="b"),
+        build.row("error_rate", "", kind="absolute", verdict=far, target="c"),
+    ]
+    assert [one.ceiling or one.limit for one in acceptances(build.report(rows=rows))] == [
+        "100000000000%",
+        "100%",
+        "100000000000%",
+    ]
