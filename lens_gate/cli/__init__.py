@@ -4,7 +4,6 @@ import io
 import os
 import sys
 import traceback
-from contextlib import suppress
 
 import click
 
@@ -45,8 +44,9 @@ def run(arguments: list[str]) -> int:
     try:
         result = cli.main(args=arguments, prog_name="lens-gate", standalone_mode=False)
     except click.ClickException as error:
-        with suppress(OSError, ValueError):  # nobody listens: the exit code still says it
-            error.show()
+        shown = io.StringIO()
+        error.show(shown)
+        _complain(shown.getvalue().rstrip("\n"))
         return EXIT_USAGE
     except InputError as error:
         _complain(_listed(error))

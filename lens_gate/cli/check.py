@@ -8,16 +8,18 @@ from click.core import ParameterSource
 from lens_gate.cli.adhoc_end import INTERRUPTED
 from lens_gate.cli.options import base_option, cap_options, policy_option
 from lens_gate.cli.terminal import outside, say
+from lens_gate.cli.workflow_options import compare_option, scenario_option
 from lens_gate.errors import EXIT_BUDGET, EXIT_OK, EXIT_UNMEASURED, EXIT_USAGE, LensError
 from lens_gate.flows.connect import Connected, connect
 from lens_gate.flows.explaining import VARIABLES, explained
 from lens_gate.flows.outside import Outside
+from lens_gate.flows.overriding import Overrides, overridden
 from lens_gate.flows.planning import Lowered, lower, with_trusted_controls
 from lens_gate.flows.power import check
 from lens_gate.flows.sources import Sources, find_sources
 from lens_gate.policy.plan import expected, expected_duration, requests_of, worst_case
 from lens_gate.records.plan import Plan
-from lens_gate.records.policy import Budget
+from lens_gate.records.policy import Budget, Compare
 from lens_gate.records.sight import Sight
 from lens_gate.render.connections import Told, connections
 from lens_gate.render.plan import Costs, Planned, plan_text
@@ -27,6 +29,8 @@ from lens_gate.render.settings import settings_text
 @click.command("check")
 @policy_option
 @base_option
+@scenario_option
+@compare_option
 @cap_options
 @click.option(
     "--connect",
@@ -40,8 +44,15 @@ from lens_gate.render.settings import settings_text
     is_flag=True,
     help="Print every setting in force instead: its value, who said so, and at which ref.",
 )
-def command(
-    policy_path: str | None, base: str | None, lowered: Lowered, *, ask: bool, tell: bool
+def command(  # one parameter for each option
+    policy_path: str | None,
+    base: str | None,
+    lowered: Lowered,
+    *,
+    scenarios: tuple[str, ...],
+    compare: Compare | None,
+    ask: bool,
+    tell: bool,
 ) -> int:
     """Check the policy and print the plan: cells, requests, cost, time. Sends nothing.
 
@@ -54,7 +65,8 @@ def command(
     model, quota, TLS. It ends with 5 where one does not answer, with 2 where one can't be asked.
     """
     with outside() as world:
-        sources = find_sources(world, policy_path, base=base)
+        found = find_sources(world, policy_path, base=base, compare=compare)
+        sources = overridden(found, Overrides(scenarios=scenarios, compare=compare))
         budget = lower(sources.policy.budget, lowered)
         if tell:
             say(settings_text(explained(sources, budget, said=_said(), environ=world.environ)))
@@ -79,10 +91,11 @@ def command(
 def _said() -> Mapping[str, str]:
     """By setting, the flag or the variable that it came from."""
     context, found = click.get_current_context(), {}
+    flags = {parameter.name: parameter.opts[0] for parameter in context.command.params}
     for parameter, (setting, variable) in VARIABLES.items():
         source = context.get_parameter_source(parameter)
         if source is ParameterSource.COMMANDLINE:
-            found[setting] = f"--{parameter.removesuffix('_path').replace('_', '-')}"
+            found[setting] = flags[parameter]
         elif source is ParameterSource.ENVIRONMENT:
             found[setting] = variable
     return found

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import click
 
+from lens_gate.cli.workflow_options import compare_option, scenario_option
 from lens_gate.flows.gate import Order
+from lens_gate.flows.overriding import Overrides
 from lens_gate.flows.planning import Lowered
 from lens_gate.flows.sources import BASE_VARIABLE
+from lens_gate.records.policy import Compare
 from lens_gate.units import parse_duration, parse_usd
 
 
@@ -57,7 +60,7 @@ output_option = click.option(
     default=Path("lens-gate-out"),
     show_default=True,
     metavar="DIR",
-    help="Where run.jsonl, report.json and summary.md go.",
+    help="Where run.jsonl, report.json, summary.md and junit.xml go.",
 )
 seed_option = click.option(
     "--seed",
@@ -119,12 +122,14 @@ def cap_options(function: Callable[..., int]) -> Callable[..., int]:
     return gathered
 
 
-def order_options(function: Callable[[Order], int]) -> Callable[..., int]:
-    """--policy, --base, --output, the caps and --seed, handed over as one ``Order``."""
+def order_options(function: Callable[..., int]) -> Callable[..., int]:
+    """What is measured, how, and where it is written, handed over as one ``Order``."""
 
     @policy_option
     @base_option
     @output_option
+    @scenario_option
+    @compare_option
     @cap_options
     @seed_option
     @wraps(function)
@@ -135,8 +140,18 @@ def order_options(function: Callable[[Order], int]) -> Callable[..., int]:
         output: Path,
         lowered: Lowered,
         seed: int | None,
+        scenarios: tuple[str, ...],
+        compare: Compare | None,
+        **rest: object,
     ) -> int:
-        order = Order(policy_path=policy_path, output=output, lowered=lowered, seed=seed, base=base)
-        return function(order)
+        order = Order(
+            policy_path=policy_path,
+            output=output,
+            lowered=lowered,
+            seed=seed,
+            base=base,
+            overrides=Overrides(scenarios=scenarios, compare=compare),
+        )
+        return function(order, **rest)
 
     return gathered

@@ -1,13 +1,30 @@
 """`lens-gate report`: a saved report, shown again."""
 
 from pathlib import Path
+from typing import get_args
 
 import click
+from click.core import ParameterSource
 
-from lens_gate.cli.terminal import colour, say, width
+from lens_gate.cli.terminal import colour, outside, say, width
+from lens_gate.cli.workflow_options import environment_option, matrix_option
+from lens_gate.flows.framing import Posting
 from lens_gate.flows.outputs import load_report
+from lens_gate.flows.showing import Form, shown
 from lens_gate.render.markdown import markdown
 from lens_gate.render.terminal import terminal
+
+# Options that say something in one format alone.
+_ONLY = {"environment": "comment", "matrix": "comment", "links": "gitlab-annotations"}
+
+
+def _links(
+    _ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    parts = [text.partition("=") for text in value]
+    if any(not label or not url.startswith(("https://", "http://")) for label, _, url in parts):
+        raise click.BadParameter("write LABEL=https://...")
+    return tuple((label, url) for label, _, url in parts)
 
 
 @click.command("report")
@@ -15,16 +32,51 @@ from lens_gate.render.terminal import terminal
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["terminal", "markdown"]),
+    type=click.Choice(["terminal", "markdown", *get_args(Form)]),
     default="terminal",
     show_default=True,
     help="What to print.",
 )
-def command(path: Path, form: str) -> int:
-    """Show a saved report again. Ends with 0: the verdict was given when it was made."""
+@click.option(
+    "--link",
+    "links",
+    multiple=True,
+    callback=_links,
+    metavar="LABEL=URL",
+    help="A link among the GitLab annotations; may be repeated.",
+)
+@environment_option
+@matrix_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    path: Path,
+    form: str,
+    links: tuple[tuple[str, str], ...],
+    environment: str,
+    matrix: str,
+) -> int:
+    """Show a saved report again. Ends with 0: the verdict was given when it was made.
+
+    comment is what a pull or merge request gets, junit what other CIs show as tests; the other
+    three are GitLab's report artifacts. They go to standard output, to be redirected to a file.
+    """
+    for parameter, only in _ONLY.items():
+        given = ctx.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+        if given and form != only:
+            raise click.UsageError(f"--{parameter.rstrip('s')} is for --format {only}")
     report = load_report(path)
-    if form == "markdown":
+    if form == "terminal":
+        say(terminal(report, width=width(), colour=colour()))
+    elif form == "markdown":
         say(markdown(report))
     else:
-        say(terminal(report, width=width(), colour=colour()))
+        posting = Posting(environment=environment, matrix=matrix)
+        with outside() as world:
+            text = shown(report, _form(form), world, posting=posting, links=dict(links)).decode()
+        say(text)
     return 0
+
+
+def _form(word: str) -> Form:
+    return next(form for form in get_args(Form) if form == word)

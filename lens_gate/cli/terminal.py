@@ -31,16 +31,28 @@ _WIDTH_WITHOUT_TERMINAL = 120
 
 def say(text: str) -> None:
     """Print to standard output; a reader that has gone away is no error of the gate's."""
-    try:
-        click.echo(log(text), nl=not text.endswith("\n"))
-    except (BrokenPipeError, ValueError, OSError):
-        return
+    _print(log(text))
 
 
 def tell(text: str) -> None:
     """Print a line to standard error, where the course of things is told."""
+    _print(log(text), err=True)
+
+
+def command_lines(text: str) -> None:
+    """Print workflow commands of ours, the only lines that a job's host is to obey.
+
+    Whatever else is printed goes through ``say`` and ``tell``, where no line of it is one. A pair
+    of ``::stop-commands::`` would guard less: it is read from one stream, in no order with what the
+    other one says, and where the program is killed in between the rest of the step is not heard.
+    """
+    if text:
+        _print(text)
+
+
+def _print(text: str, *, err: bool = False) -> None:
     try:
-        click.echo(log(text), err=True)
+        click.echo(text, nl=not text.endswith("\n"), err=err)
     except (BrokenPipeError, ValueError, OSError):
         return
 

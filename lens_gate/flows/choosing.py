@@ -64,6 +64,8 @@ def chosen(sources: Sources) -> Chosen:
         against = None
     if sources.control_note and (control is not None or against is not None):
         choice = replace(choice, why=f"{choice.why}; {sources.control_note}")
+    if sources.overridden:
+        choice = replace(choice, why=f"{choice.why}; {sources.overridden}")
     other = against.side if against else _without_head(sources, choice)
     return Chosen(
         choice=choice,
@@ -198,6 +200,7 @@ def _situation(
         history=policy.baseline.history,
         has_commit=sources.commit is not None,
         control_known=sources.control is not None,
+        said_by=sources.compare_by,
     )
     if control is None:
         return facts

@@ -16,11 +16,25 @@ _SHORT: Final = 12
 VARIABLES: Final[Mapping[str, tuple[str, str]]] = {
     "policy_path": ("policy", f"{PREFIX}POLICY"),
     "base": ("base", BASE_VARIABLE),
+    "scenarios": ("scenario", f"{PREFIX}SCENARIO"),
+    "compare": ("baseline.compare", f"{PREFIX}COMPARE"),
     "max_usd": ("budget.max_usd", f"{PREFIX}MAX_USD"),
     "max_requests": ("budget.max_requests", f"{PREFIX}MAX_REQUESTS"),
     "max_duration": ("budget.max_duration", f"{PREFIX}MAX_DURATION"),
 }
 """By parameter of the verbs: the setting that it is, and its variable."""
+
+OTHERWISE: Final[Mapping[str, str]] = {
+    "seed": "drawn for each run",
+    "output": "lens-gate-out",
+    "comment": "on",
+    "status": "commit",
+    "environment": "none",
+    "matrix": "none",
+    "fail_on": "as on_inconclusive says",
+    "require_publish": "false",
+}
+"""Settings of other verbs, which have a variable of the same name, and what they are without it."""
 
 
 def explained(
@@ -47,7 +61,9 @@ def _of_job(
     )
     base = sources.base or "none"
     yield Setting(name="base", value=base, origin=said.get("base", DEFAULT))
-    for name, otherwise in (("seed", "drawn for each run"), ("output", "lens-gate-out")):
+    kept = ", ".join(policy.scenarios) if "scenario" in said else "all"
+    yield Setting(name="scenario", value=kept, origin=said.get("scenario", DEFAULT))
+    for name, otherwise in OTHERWISE.items():
         variable = f"{PREFIX}{name.upper()}"
         value = environ.get(variable, "")
         origin = variable if value else DEFAULT

@@ -14,6 +14,7 @@ from lens_gate.flows.measuring import NO_KEYS, Conduct, measure_plan, new_header
 from lens_gate.flows.mode import Choice
 from lens_gate.flows.outputs import RUN_FILE, discard_reports, write_report
 from lens_gate.flows.outside import Outside
+from lens_gate.flows.overriding import AS_WRITTEN, Overrides, as_asked, overridden
 from lens_gate.flows.planning import Lowered, lower, protocols
 from lens_gate.flows.preparing import Prepared, prepare, resolve_keys, stored_runs
 from lens_gate.flows.reporting import Setting, empty_report, run_report
@@ -38,7 +39,8 @@ _SHORT = 12
 class Order:
     """What the user asked for. ``seed`` ``None``: a fresh one is drawn and printed.
 
-    ``base`` is the ref that a local or manual run is compared with.
+    ``base`` is the ref that a local or manual run is compared with, ``overrides`` what the workflow
+    sets beside the policy.
     """
 
     policy_path: str | None
@@ -46,6 +48,7 @@ class Order:
     lowered: Lowered
     seed: int | None
     base: str | None = None
+    overrides: Overrides = AS_WRITTEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +73,7 @@ class _Job:
 
 
 def gate(order: Order, outside: Outside) -> Report:
-    """Measure, judge, write ``run.jsonl``, ``report.json`` and ``summary.md``; give the report.
+    """Measure, judge, write ``run.jsonl`` and the report's files; give the report.
 
     Raises:
         LensError: the request is wrong, or the world did not answer; nothing measured is lost.
@@ -86,12 +89,15 @@ def gate(order: Order, outside: Outside) -> Report:
         else:
             report = _measured(job, mode, order)
     report = replace(report, null_rate=null_rate(job.sources.nulls))
+    report = as_asked(report, order.overrides)
     write_report(order.output, report)
     return report
 
 
 def _job(order: Order, outside: Outside) -> _Job:
-    sources = find_sources(outside, order.policy_path, base=order.base)
+    by = order.overrides
+    found = find_sources(outside, order.policy_path, base=order.base, compare=by.compare)
+    sources = overridden(found, by)
     return _Job(
         sources=sources,
         accepted=holding(sources.accepted, outside.now().astimezone(UTC).date()),
@@ -138,7 +144,7 @@ def measure_only(order: Order, outside: Outside) -> Run:
 
 
 def judge_saved(run_path: Path, policy_path: str | None, output: Path, outside: Outside) -> Report:
-    """Judge a saved run under a policy; write ``report.json`` and ``summary.md``.
+    """Judge a saved run under a policy; write the report's files.
 
     Raises:
         LensError: the journal or the policy can't be read.
@@ -256,7 +262,8 @@ def _refs(sources: Sources, choice: Choice | None) -> Refs:
     words = _WORDS[choice.mode]
     if choice.mode == "history" and choice.pairs == "named":
         words = "duet and history"
-    return replace(sources.refs, mode=words, why=f"{choice.why}; {sources.refs.why}")
+    why = f"{choice.why}; {sources.refs.why}"
+    return replace(sources.refs, mode=words, why=why, overridden=sources.overridden)
 
 
 def _refs_of(header: RunHeader, sources: Sources) -> Refs:

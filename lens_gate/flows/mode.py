@@ -40,7 +40,8 @@ class Situation:
     differ between control and head, ``links`` those of symbolic links and submodules on either
     side. ``beside_missing`` says why the controls that targets name
     can't be sent. ``has_commit``: another branch could be named to compare with.
-    ``control_known``: there is a control, whether or not it was asked for.
+    ``control_known``: there is a control, whether or not it was asked for. ``said_by`` is who says
+    how to compare.
     """
 
     event: EventKind
@@ -60,6 +61,7 @@ class Situation:
     beside_missing: str = ""
     has_commit: bool = False
     control_known: bool = False
+    said_by: Literal["policy", "workflow"] = "policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +84,16 @@ class Choice:
 def choose(at: Situation) -> Choice:
     """How this gate compares."""
     if at.compare == "none":
-        return Choice(mode="none", why="the policy compares with nothing", pairs="none")
+        return Choice(mode="none", why=f"the {at.said_by} compares with nothing", pairs="none")
     if at.compare == "history":
-        return _history(at, "the policy says so")
+        return _history(at, f"the {at.said_by} says so")
     if at.control_ref is None:
         return _history(at, f"{_CALLED[at.event]} has no change to compare")
     if at.control_missing:
         return _without_control(at)
     if at.compare == "interleaved":
-        return _duet(f"the policy says so{'' if at.differing else '; both arms send the same'}")
+        same = "" if at.differing else "; both arms send the same"
+        return _duet(f"the {at.said_by} says so{same}")
     if at.differing:
         return _duet(f"requests differ in {named(at.differing)}")
     return _nothing_differs(at)
@@ -136,10 +139,8 @@ def _offer(at: Situation) -> str:
     if at.event in ("local", "manual") and at.control_ref is None and at.has_commit:
         return "`lens-gate gate --base REF` measures it beside what that branch sends, and tells"
     if at.event in _PULLED and at.compare == "history" and at.control_known:
-        return (
-            "with `baseline.compare: auto` a change of what is sent is measured beside its "
-            "control, which tells"
-        )
+        how = "`baseline.compare: auto`" if at.said_by == "policy" else "`--compare auto`"
+        return f"with {how} a change of what is sent is measured beside its control, which tells"
     return ""
 
 
@@ -149,7 +150,7 @@ def _without_control(at: Situation) -> Choice:
         return _history(at, why)
     pairs: Pairs = "named" if at.with_control and not at.beside_missing else "none"
     return Choice(
-        mode="interleaved", why=f"the policy says so, but {why}", pairs=pairs, unpaired=why
+        mode="interleaved", why=f"the {at.said_by} says so, but {why}", pairs=pairs, unpaired=why
     )
 
 

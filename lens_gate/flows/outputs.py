@@ -4,22 +4,36 @@ from pathlib import Path
 
 from lens_gate.errors import LensError, WorldError
 from lens_gate.records.report import Report
+from lens_gate.render.junit import junit
 from lens_gate.render.markdown import markdown
 from lens_gate.render.report_json import read_report, report_json
 
 RUN_FILE = "run.jsonl"
 REPORT_FILE = "report.json"
 SUMMARY_FILE = "summary.md"
+JUNIT_FILE = "junit.xml"
+GITLAB_ANNOTATIONS = "gl-annotations.json"
+GITLAB_CODE_QUALITY = "gl-code-quality-report.json"
+GITLAB_METRICS = "gl-metrics.txt"
+_OF_REPORT = (
+    REPORT_FILE,
+    SUMMARY_FILE,
+    JUNIT_FILE,
+    GITLAB_ANNOTATIONS,
+    GITLAB_CODE_QUALITY,
+    GITLAB_METRICS,
+)
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write ``report.json``, then ``summary.md``: the record first, its pictures after.
+    """Write ``report.json``, ``summary.md`` and ``junit.xml``: the record, then its pictures.
 
     Raises:
         WorldError: the disk did not take them.
     """
-    _write(folder / REPORT_FILE, report_json(report))
-    _write(folder / SUMMARY_FILE, markdown(report).encode())
+    write_file(folder / REPORT_FILE, report_json(report))
+    write_file(folder / SUMMARY_FILE, markdown(report).encode())
+    write_file(folder / JUNIT_FILE, junit(report))
 
 
 def discard_reports(folder: Path) -> None:
@@ -28,7 +42,7 @@ def discard_reports(folder: Path) -> None:
     Raises:
         WorldError: it is there and can't be removed.
     """
-    for name in (REPORT_FILE, SUMMARY_FILE):
+    for name in _OF_REPORT:
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
@@ -54,7 +68,12 @@ def load_report(path: Path) -> Report:
         ) from error
 
 
-def _write(path: Path, data: bytes) -> None:
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file whole, or leave the earlier one: never through a link.
+
+    Raises:
+        WorldError: the disk did not take it.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         scratch = path.with_name(path.name + ".part")

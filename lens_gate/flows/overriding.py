@@ -4,6 +4,7 @@ All of it comes from flags and the environment, never from a head's content, and
 the trusted policy was read. Whatever it changes, the report says.
 """
 
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -53,11 +54,16 @@ def overridden(sources: Sources, by: Overrides) -> Sources:
     )
 
 
-def excused(report: Report, by: Overrides) -> Report:
-    """The report with the exit code that this job ends with: a failure need not fail it."""
-    if by.fail_on == "never" and report.exit_code == EXIT_FAILED:
-        return replace(report, exit_code=EXIT_OK)
-    return report
+def as_asked(report: Report, by: Overrides) -> Report:
+    """The report with the exit code of this job, and with what would do the same by hand."""
+    code = report.exit_code
+    if by.fail_on == "never" and code == EXIT_FAILED:
+        code = EXIT_OK
+    flags = [word for name in by.scenarios for word in ("--scenario", name)]
+    flags += ["--compare", by.compare] if by.compare else []
+    flags += ["--fail-on", by.fail_on] if by.fail_on else []
+    reproduce = " ".join(filter(None, (report.reproduce, shlex.join(flags))))
+    return replace(report, exit_code=code, reproduce=reproduce)
 
 
 def _check(wanted: Sequence[str], policy: Policy) -> None:
@@ -96,19 +102,15 @@ def _words(policy: Policy, by: Overrides) -> Iterator[str]:
     if by.scenarios and len(kept) < len(policy.scenarios):
         yield (
             f"the workflow measures {', '.join(kept)} alone, of {len(policy.scenarios)} scenarios: "
-            "the policy's confidence holds for this run, not for several of them together"
+            "the policy's confidence holds for these, not for several such runs together"
         )
-    if by.compare not in (None, policy.baseline.compare):
-        yield f"the workflow says compare: {by.compare}, the policy {policy.baseline.compare}"
-    yield from _fail_on_words(by.fail_on, policy.on_inconclusive)
-
-
-def _fail_on_words(fail_on: FailOn | None, policys: OnInconclusive) -> Iterator[str]:
-    if fail_on == "never":
-        yield "this job does not fail by its verdicts: the workflow says fail-on: never"
-    elif fail_on is not None and _on_inconclusive(policys, fail_on) != policys:
-        does = "fails" if fail_on == "inconclusive" else "does not fail"
+    compare = policy.baseline.compare
+    if by.compare not in (None, compare):
+        yield f"the workflow says `compare: {by.compare}`, the policy `{compare}`"
+    undecided = policy.on_inconclusive
+    if by.fail_on == "never":
+        yield "the workflow says `fail-on: never`: no verdict fails this job"
+    elif _on_inconclusive(undecided, by.fail_on) != undecided:
         yield (
-            f"an undecided answer {does} this job: the workflow says fail-on: {fail_on}, the "
-            f"policy on_inconclusive: {policys}"
+            f"the workflow says `fail-on: {by.fail_on}`, the policy `on_inconclusive: {undecided}`"
         )

@@ -4,15 +4,16 @@ Two refs, never mixed: everything that decides comes from the *trust ref*, and
 from a head only what the author may ask about. Heads are read as data, through git objects.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from lens_gate.errors import LensError, WorldError
 from lens_gate.flows.accepting import AcceptedFile, accepted_at, accepted_name, accepted_on_disk
 from lens_gate.flows.demoting import held_back, too_alarming
 from lens_gate.flows.outside import Outside
+from lens_gate.flows.places import POLICY_FILES, candidates, no_policy
 from lens_gate.flows.plugged import provider_rows
 from lens_gate.flows.reading import (
     control_policy,
@@ -32,7 +33,7 @@ from lens_gate.hosts.detect import detect, read_event_file
 from lens_gate.policy import overlay, read_worktree_file
 from lens_gate.records.context import Context
 from lens_gate.records.null import NullSession
-from lens_gate.records.policy import Change, Policy
+from lens_gate.records.policy import Change, Compare, Policy
 from lens_gate.records.report import Refs
 from lens_gate.repo import (
     Repository,
@@ -40,6 +41,7 @@ from lens_gate.repo import (
     changed_files,
     changed_since,
     fetch_commit,
+    fetch_stated,
     head_commit,
     is_dirty,
     links,
@@ -49,7 +51,6 @@ from lens_gate.repo import (
     target_tip,
 )
 
-POLICY_FILES = ("lens-gate.yaml", ".github/lens-gate.yaml")
 BASE_VARIABLE = "LENS_GATE_BASE"
 
 
@@ -67,6 +68,8 @@ class Sources:
     those of symbolic links and submodules in either. ``no_policy`` says that the head has none, or
     is empty. ``base`` is what was asked for as ``--base``. ``nulls`` are the A/A sessions where
     they are trusted; in all three policies, rules that failed too often there only warn.
+    ``overridden`` says in words what the workflow has otherwise than the policy, and ``compare_by``
+    who says how to compare.
     """
 
     policy: Policy
@@ -88,19 +91,28 @@ class Sources:
     no_policy: str = ""
     base: str | None = None
     nulls: tuple[NullSession, ...] = ()
+    overridden: str = ""
+    compare_by: Literal["policy", "workflow"] = "policy"
 
 
-def find_sources(outside: Outside, policy_path: str | None, *, base: str | None = None) -> Sources:
+def find_sources(
+    outside: Outside,
+    policy_path: str | None,
+    *,
+    base: str | None = None,
+    compare: Compare | None = None,
+) -> Sources:
     """Read the policy from where it is trusted, and the head's share of it.
 
     ``base`` is a ref, for local and manual runs: what the work tree is compared with is the commit
-    where it left that ref's history.
+    where it left that ref's history. ``compare`` is how the workflow will have it compared, where
+    it has a word of its own: whether a merge base is needed follows from it.
 
     Raises:
         LensError: there is no policy, the repository can't answer, or ``base`` has no place here.
         InputError: the policy (or the head's) has problems: all of them.
     """
-    found = _found(outside, policy_path, base)
+    found = _found(outside, policy_path, base, compare)
     alarming = too_alarming(found.trusted, found.nulls)
     trusted = held_back(found.trusted, alarming)
     own = found.policy is found.trusted
@@ -112,7 +124,9 @@ def find_sources(outside: Outside, policy_path: str | None, *, base: str | None 
     )
 
 
-def _found(outside: Outside, policy_path: str | None, base: str | None) -> Sources:
+def _found(
+    outside: Outside, policy_path: str | None, base: str | None, compare: Compare | None
+) -> Sources:
     context = detect(outside.environ, read_event_file)
     if base is not None and context.event not in ("local", "manual"):
         raise LensError(
@@ -122,9 +136,9 @@ def _found(outside: Outside, policy_path: str | None, base: str | None) -> Sourc
     repository = open_repository(outside.cwd)
     if repository is None:
         return _folder(outside, context, policy_path, base)
-    names = _candidates(outside.cwd, repository.root, policy_path)
+    names = candidates(outside.cwd, repository.root, policy_path)
     if context.event in ("pull_request", "merge_queue"):
-        return _pull_request(repository, context, names)
+        return _pull_request(repository, context, names, compare)
     if context.event in ("push", "schedule"):
         return _own_commit(repository, context, names)
     return _work_tree(repository, context, names, base)
@@ -149,20 +163,6 @@ def _refs(
         dirty=dirty,
         control_note=control_note,
     )
-
-
-def _candidates(cwd: Path, root: Path, given: str | None) -> tuple[str, ...]:
-    """Where the policy may be, relative to the root."""
-    if given is None:
-        return POLICY_FILES
-    path = Path(os.path.normpath(cwd / given))
-    real = path.parent.resolve() / path.name
-    if not real.is_relative_to(root.resolve()):
-        raise LensError(
-            f"the policy {given} is not in the repository {root}",
-            "policies are read from git; put it into the repository",
-        )
-    return (real.relative_to(root.resolve()).as_posix(),)
 
 
 def _folder(outside: Outside, context: Context, given: str | None, base: str | None) -> Sources:
@@ -214,7 +214,7 @@ def _sources_on_disk(
 ) -> Sources:
     name = next((n for n in names if (root / n).is_file()), None)
     if name is None:
-        raise _no_policy(names, f"in {root}")
+        raise no_policy(names, f"in {root}")
     policy, text = read_policy(read_worktree_file(root), name)
     commit = head_commit(repository) if repository else None
     return Sources(
@@ -222,7 +222,7 @@ def _sources_on_disk(
         policy_text=text,
         context=context,
         refs=_refs(
-            why=f"policy and stored runs are read from {where}: nothing in it is foreign",
+            why=f"policy and stored runs are read from {where}: {_why_trusted(context)}",
             head=commit,
             dirty=bool(repository and is_dirty(repository)),
         ),
@@ -236,11 +236,17 @@ def _sources_on_disk(
     )
 
 
+def _why_trusted(context: Context) -> str:
+    """Why a work tree is: in a CI that lens-gate does not know, for want of another word."""
+    unknown = context.host == "local" and context.ci
+    return "no target branch was named" if unknown else "nothing in it is foreign"
+
+
 def _own_commit(repository: Repository, context: Context, names: Sequence[str]) -> Sources:
     commit = resolve(repository, context.trust_ref or "HEAD")
     name = present(repository, commit, names)
     if name is None:
-        raise _no_policy(names, f"in the commit {commit[:12]}")
+        raise no_policy(names, f"in the commit {commit[:12]}")
     policy, text = read_policy(blob_reader(repository, commit), name)
     return Sources(
         policy=policy,
@@ -261,17 +267,20 @@ def _own_commit(repository: Repository, context: Context, names: Sequence[str]) 
     )
 
 
-def _pull_request(repository: Repository, context: Context, names: Sequence[str]) -> Sources:
-    if context.target_branch is None or context.head_ref is None:
-        raise AssertionError("the host's detection fills these in for a pull request")
+def _pull_request(
+    repository: Repository, context: Context, names: Sequence[str], compare: Compare | None
+) -> Sources:
+    if context.target_branch is None:
+        raise AssertionError("the host's detection fills this in for a pull request")
     tip = target_tip(repository, context.target_branch, context.target_commit)
-    head = fetch_commit(repository, context.head_ref)
+    head = _head(repository, context)
     trusted_name = present(repository, tip.commit, names)
     head_name = present(repository, head, names)
     if trusted_name is None:
         return _untrusted(repository, context, head, names, head_name)
     trusted, text = read_policy(blob_reader(repository, tip.commit), trusted_name)
-    base = _merge_base(repository, trusted, tip.commit, head)
+    compare = compare or trusted.baseline.compare
+    base = _merge_base(repository, compare, tip.commit, head)
     control, control_ref, note = None, base, ""
     if base is not None:
         control, missing = control_policy(repository, trusted, base, names)
@@ -311,12 +320,26 @@ def _pull_request(repository: Repository, context: Context, names: Sequence[str]
     )
 
 
-def _merge_base(repository: Repository, trusted: Policy, tip: str, head: str) -> str | None:
+def _head(repository: Repository, context: Context) -> str:
+    """The head, once it is here; where a person named it, only while the host has it there."""
+    if context.head_ref is not None and context.head_at:
+        return fetch_stated(repository, context.head_at, context.head_ref)
+    return fetch_commit(repository, context.head_ref or _checked_out(repository))
+
+
+def _checked_out(repository: Repository) -> str:
+    commit = head_commit(repository)
+    if commit is None:
+        raise WorldError("nothing is checked out here: HEAD is no commit", "check the change out")
+    return commit
+
+
+def _merge_base(repository: Repository, compare: Compare, tip: str, head: str) -> str | None:
     """The merge base. Where nothing is compared with it, a clone that can't tell it will do."""
     try:
         return merge_base(repository, tip, head)
     except WorldError:
-        if trusted.baseline.compare in ("history", "none"):
+        if compare in ("history", "none"):
             return None
         raise
 
@@ -358,7 +381,7 @@ def _untrusted(
 ) -> Sources:
     """A change that brings the first policy: shown, not measured, since nobody approved it yet."""
     if head_name is None:
-        raise _no_policy(names, f"at {context.target_branch} or in the head")
+        raise no_policy(names, f"at {context.target_branch} or in the head")
     read, text = read_untrusted(repository, head, head_name, called=head_name, trusted=())
     # Whoever makes a table of providers of this policy must not load what nobody approved.
     policy = replace(read, plugins=())
@@ -377,11 +400,4 @@ def _untrusted(
         trusted=policy,
         accepted=AcceptedFile(file=accepted_name(policy)),
         not_measured=f"{context.target_branch} has no policy yet; this one counts once merged",
-    )
-
-
-def _no_policy(names: Sequence[str], where: str) -> LensError:
-    return LensError(
-        f"there is no policy {' or '.join(names)} {where}",
-        "`lens-gate init` writes one; --policy names another file",
     )

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from importlib import resources
 
-from lens_gate import __version__
-
 _STARTERS = {
     "lens-gate.yaml": "lens-gate.yaml",
     "prompts/chat.jsonl": "chat.jsonl",
@@ -13,9 +11,6 @@ _STARTERS = {
 
 
 def init_files() -> Mapping[str, str]:
-    """Texts by path from the repository's root; the workflow installs this very version."""
+    """Texts by path from the repository's root."""
     folder = resources.files("lens_gate.policy").joinpath("starter")
-    return {
-        path: folder.joinpath(name).read_text("utf-8").replace("@VERSION@", __version__)
-        for path, name in _STARTERS.items()
-    }
+    return {path: folder.joinpath(name).read_text("utf-8") for path, name in _STARTERS.items()}

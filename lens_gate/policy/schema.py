@@ -41,6 +41,18 @@ def report_schema_text() -> str:
     return _shipped(_REPORT)
 
 
+def report_problem(data: bytes) -> str:
+    """What keeps this text of JSON from being a report, the first of it; empty where nothing does.
+
+    Keys that the schema does not know are let through: a newer version may have written them.
+    """
+    try:
+        error = next(_report_validator().iter_errors(json.loads(data)), None)
+    except (ValueError, RecursionError):
+        return "it is no JSON"
+    return "" if error is None else f"{error.json_path} does not fit the schema"
+
+
 def check_policy(root: Node, findings: Findings) -> None:
     """Hold a whole policy against the schema and note what does not fit, in human words."""
     for error in _validator().iter_errors(cast("Any", plain(root))):
@@ -104,6 +116,16 @@ def _exact() -> dict[str, Any]:
 @cache
 def _validator() -> Validator:
     return _strict(_exact())
+
+
+@cache
+def _report_validator() -> Validator:
+    return _strict(json.loads(_shipped(_REPORT), object_hook=_open_ended))
+
+
+def _open_ended(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without its word on keys that it does not know."""
+    return {key: value for key, value in schema.items() if key != "additionalProperties" or value}
 
 
 @cache

@@ -24,6 +24,8 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.integration.cli.publishing_job import forge, house_of_lengths, job  # noqa: F401  # fixtures
+
 LENS_GATE = Path(sys.executable).with_name("lens-gate")
 _FOREIGN = ("GIT_", "GITHUB_", "GITLAB_", "CI", "LENS_GATE_", "OPENAI_", "ANTHROPIC_", "FORCE_COL")
 

@@ -17,6 +17,8 @@ import lens_gate.cli
 import lens_gate.cli.benchmark
 import lens_gate.cli.check
 import lens_gate.cli.gate  # likewise
+import lens_gate.cli.publish
+import lens_gate.hosts.github_publish  # on GitHub
 
 
 def _become(order: dict, replies: int) -> None:

@@ -52,7 +52,7 @@ def test_each_act_shows_what_it_is_there_for(lens, tmp_path, seed):
     ).groups()
     assert 16 <= int(pairs) < 180
     assert float(usd) > 0
-    assert "### ❌ `demo` failed" in slower
+    assert "### ❌ `lens-gate/demo` failed" in slower
     # What only writes more is told as longer, and not as slower.
     assert "writes longer answers (output tokens +" in longer
     assert "from more tokens" in longer

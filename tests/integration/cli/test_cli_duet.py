@@ -136,7 +136,7 @@ def test_each_arm_sends_its_own_content_and_the_tips_rules_judge(pull, own_polic
     assert verdicts(report) == {"slow": "fail", "roomy": "pass"}
     assert [r["mode"] for r in report["rows"] if r["rule"] == "slow"] == ["duet"]
     assert f"--base {start[:12]}" in report["reproduce"]
-    assert "**Duet**: requests differ in chat/quick" in left.summary
+    assert "**Compared** duet: requests differ in chat/quick" in left.summary
     # The saved run says the same, where nothing of the pull request is known.
     job.git("checkout", "-q", "origin/main")
     again = lens(job.root, "judge", "--run", left.folder / "run.jsonl", "--output", "again")

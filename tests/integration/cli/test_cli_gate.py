@@ -40,7 +40,7 @@ def gated(tmp_path, new_repo, lens, measured):
     return run
 
 
-def test_a_gate_that_holds_writes_its_three_files_and_exits_0(gated, lens, policy, tmp_path):
+def test_a_gate_that_holds_writes_its_files_and_exits_0(gated, lens, policy, tmp_path):
     done, left = gated(policy([{"metric": "ttft.typ", "max": "30s"}]), "--seed", "7")
     assert done.code == 0, done.said
     report = json.loads((left.folder / "report.json").read_text())
@@ -48,9 +48,10 @@ def test_a_gate_that_holds_writes_its_three_files_and_exits_0(gated, lens, polic
     jsonschema.Draft202012Validator(schema).validate(report)
     assert (report["outcome"], report["exit_code"], report["seed"]) == ("passed", 0, 7)
     assert [line["type"] for line in left.lines] == ["start", *["sample"] * 9, "end"]
-    assert left.summary.startswith("<!-- lens-gate:front -->")
+    assert left.summary.startswith("<!-- lens-gate:front:: -->")
     assert "front passed" in done.out
     assert sorted(p.name for p in left.folder.iterdir()) == [
+        "junit.xml",
         "report.json",
         "run.jsonl",
         "summary.md",

@@ -83,7 +83,7 @@ def test_a_model_name_of_the_server_is_no_markup(hostile, reply):
     _assert_harmless(left.summary)
     assert "@all" not in _outside_code(left.summary)
     # Tables keep their columns.
-    heads = [line for line in left.summary.splitlines() if line.startswith("| Verdict")]
+    heads = [line for line in left.summary.splitlines() if line.startswith("| Metric ")]
     rows = [line for line in left.summary.splitlines() if line.startswith("| ✅")]
     assert heads
     assert {line.count("|") for line in rows} == {heads[0].count("|")}

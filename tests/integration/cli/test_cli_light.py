@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 HEAVY = {"numpy", "aiohttp", "ruamel", "rich", "git", "jsonschema", "genai_prices", "tabulate"}
+HEAVY |= {"requests", "urllib3"}
 
 
 def _loaded(environ, arguments, cwd):

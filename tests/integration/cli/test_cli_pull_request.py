@@ -244,4 +244,7 @@ def test_a_file_name_of_the_head_gives_the_jobs_host_no_command(pull, own_policy
     done, _, _ = pull({"lens-gate.yaml": trusted}, {"lens-gate.yaml": head, name: "no JSON"})
     assert done.code == 2
     assert "stop-commands" in done.err
-    assert not [line for line in done.said.splitlines() if line.lstrip().startswith("::")]
+    commands = [line for line in done.said.splitlines() if line.lstrip().startswith("::")]
+    assert [line.partition(",")[0] for line in commands] == [
+        "::error file=%3A%3Astop-commands%3A%3Ax.jsonl"
+    ]

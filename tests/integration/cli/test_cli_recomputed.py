@@ -188,7 +188,7 @@ def test_the_summary_shows_the_figures_of_the_report(left):
         assert shown[6] == str(want["n"])
     spend = left.report["spend"]
     assert f"{spend['requests']} of {spend['max_requests']} requests" in left.summary
-    shown = re.search(r"\*\*Spent\*\* \\\$([0-9.]+) of", left.summary)
+    shown = re.search(r"\*\*Spent\*\* \\\$([0-9.]+) ·", left.summary)
     assert float(shown[1]) == pytest.approx(float(spend["spent_usd"]), rel=0.06)
     cell = left.report["cells"][0]
     assert f"{cell['ok']} of {cell['measured']} measured requests succeeded" in left.summary

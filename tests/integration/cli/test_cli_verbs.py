@@ -73,6 +73,7 @@ def test_check_explains_every_setting_with_its_origin(tmp_path, lens, new_repo, 
     done = lens(
         repo.root, "check", "--explain", "--max-usd", "0.50",
         LENS_GATE_MAX_DURATION="30s", LENS_GATE_SEED="7", LENS_GATE_OUTPUT="elsewhere",
+        LENS_GATE_FAIL_ON="never", LENS_GATE_COMMENT="", LENS_GATE_STATUS="check",
     )  # fmt: skip
     assert done.code == 0, done.said
     found = explained(done.out)
@@ -88,6 +89,33 @@ def test_check_explains_every_setting_with_its_origin(tmp_path, lens, new_repo, 
     assert found["policy"] == ["lens-gate.yaml", "default", "work tree"]
     assert found["base"] == ["none", "default", "-"]
     assert found["watch"] == ["not declared", "default", "-"]
+    assert found["scenario"] == ["all", "default", "-"]
+    assert found["comment"] == ["on", "default", "-"]
+    assert found["status"] == ["check", "LENS_GATE_STATUS", "-"]
+    assert found["fail_on"] == ["never", "LENS_GATE_FAIL_ON", "-"]
+    assert found["environment"] == found["matrix"] == ["none", "default", "-"]
+    assert found["require_publish"] == ["false", "default", "-"]
+
+
+def test_check_plans_and_explains_what_the_workflow_sets(tmp_path, lens, new_repo, own_policy):
+    made = own_policy()
+    made["scenarios"]["long"] = made["scenarios"]["chat"]
+    repo = new_repo(tmp_path / "repo", {"lens-gate.yaml": made})
+    done = lens(repo.root, "check", "--scenario", "long", LENS_GATE_COMPARE="none")
+    assert done.code == 0, done.said
+    assert "long/quick" in done.out
+    assert "chat/quick" not in done.out
+    assert "the workflow compares with nothing; the workflow measures long alone" in done.out
+    done = lens(
+        repo.root, "check", "--explain", "--compare", "none", LENS_GATE_SCENARIO=" long,\nchat\n"
+    )
+    found = explained(done.out)
+    assert found["scenario"] == ["chat, long", "LENS_GATE_SCENARIO", "-"]
+    assert found["baseline.compare"] == ["none", "--compare", "-"]
+    done = lens(repo.root, "run", "--scenario", "lnog")
+    assert done.code == 2
+    assert "the policy has no scenario 'lnog'" in done.err
+    assert "it has: chat, long" in done.err
 
 
 def test_check_shows_the_duet_with_a_base(tmp_path, lens, new_repo, own_policy, house):

@@ -164,5 +164,5 @@ def test_limits_alone_are_no_duet_whatever_else_has_changed(gated):
     assert report.cells[0].duet is None
     assert (report.refs.mode, report.refs.control_ref) == ("absolute limits only", None)
     assert "no rule compares a cell that has a control" in report.refs.why
-    assert "**Duet**" not in summary
-    assert "control `" not in summary
+    assert "**Compared** duet" not in summary
+    assert "(merge base)" not in summary

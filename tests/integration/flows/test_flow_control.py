@@ -148,6 +148,7 @@ def test_where_the_merge_base_can_be_no_control_the_target_branch_is(
     assert said in sources.control_note
     assert at["base"][:12] in sources.control_note
     assert sources.control_note.endswith("so the control sends what main does")
+    assert sources.refs.control_note == sources.control_note
     assert (sources.control_missing, sources.not_measured) == ("", "")
     found = chosen(sources)
     assert (found.choice.mode, found.choice.pairs) == ("interleaved", "all")

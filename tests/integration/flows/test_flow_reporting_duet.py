@@ -1,6 +1,7 @@
 """What a report says of a cell that was measured in pairs: true runs, and runs made of them."""
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -105,6 +106,18 @@ def _of_control(pairs, **changes):
         return {**sample, **changes} if chosen and sample["pair"] in pairs else sample
 
     return change
+
+
+def test_what_a_second_run_would_have_to_share_is_in_the_report(duet, judged):
+    report, journal = duet
+    cell = _only(report.cells)
+    assert (cell.region, report.waivers_file) == ("", "baselines/waivers.yaml")
+    assert re.fullmatch("[0-9a-f]{12}", cell.fingerprint)
+    assert {name: sum(bins.head) for name, bins in cell.bins.items()} == {"ttft": N, "e2e": N}
+    assert {name: sum(bins.control) for name, bins in cell.bins.items()} == {"ttft": N, "e2e": N}
+    elsewhere = _only(judged(journal.fingerprint(fixed={"region": "eu-west"})).cells)
+    assert elsewhere.region == "eu-west"
+    assert elsewhere.fingerprint != cell.fingerprint
 
 
 def test_both_sides_of_a_cell_are_told_apart(duet):

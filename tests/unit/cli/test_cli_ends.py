@@ -12,7 +12,7 @@ import pytest
 
 from lens_gate import cli
 from lens_gate.cli import schema as schema_verb
-from lens_gate.cli.terminal import say, tell
+from lens_gate.cli.terminal import command_lines, say, tell
 from lens_gate.errors import BudgetError, InputError, LensError, Problem, WorldError
 
 LENS_GATE = Path(sys.executable).with_name("lens-gate")
@@ -196,3 +196,18 @@ def test_an_alphabet_without_our_characters_shows_the_rest(tmp_path):
         PYTHONIOENCODING="latin-1",
     )
     assert (code, out, err) == (0, "?\u00e9a\n", "")
+
+
+def test_a_wrong_word_is_no_command_to_the_jobs_host(capsys):
+    assert cli.run(["gate", "--no-such\n::stop-commands::x"]) == 2
+    err = capsys.readouterr().err
+    assert "::stop-commands" in err.replace(" ", "")
+    assert not [line for line in err.splitlines() if line.lstrip().startswith("::")]
+
+
+def test_only_our_own_commands_are_printed_as_they_are(capsys):
+    said = "::error title=a::b\n"
+    command_lines("")
+    command_lines(said)
+    say(said)
+    assert capsys.readouterr().out == f"{said}: :error title=a::b\n"

@@ -2,8 +2,8 @@ import subprocess
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 
-from lens_gate import __version__
 from lens_gate.judge.power import DuetTrial
 from lens_gate.judge.spread import pair_variance
 from lens_gate.metrics.catalogue import default_drift, default_margin
@@ -110,10 +110,17 @@ def test_the_variants_in_its_comments_work_too(key):
     assert policy.targets[key].provider in ("openai", "openai-compatible")
 
 
-def test_the_workflow_installs_this_very_version():
-    workflow = FILES[".github/workflows/lens-gate.yml"]
-    assert f"llm-latency-lens=={__version__}" in workflow
-    assert "@VERSION@" not in workflow
+def test_the_workflow_uses_the_action_with_the_least_that_it_needs():
+    """Comment, status and git; what runs it step by step is tests/e2e/action."""
+    job = YAML(typ="safe").load(FILES[".github/workflows/lens-gate.yml"])["jobs"]["gate"]
+    assert job["permissions"] == {
+        "contents": "read",
+        "pull-requests": "write",
+        "statuses": "write",
+    }
+    used = [step["uses"].partition("@")[0] for step in job["steps"]]
+    assert used == ["actions/checkout", "org/llm-latency-lens", "actions/upload-artifact"]
+    assert job["steps"][0]["with"] == {"fetch-depth": 0, "persist-credentials": False}
 
 
 def run(tmp_path, *command):
