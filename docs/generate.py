@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from ruamel.yaml import YAML
+
 from lens_gate.cli.providers import facts
 from lens_gate.judge.evidence import minimum
 from lens_gate.judge.power import DuetTrial, pairs_needed
@@ -433,6 +435,19 @@ def _methods() -> str:
     return table([head[n] for n in chosen], ([row[n] for n in chosen] for row in rows))
 
 
+def _action(kind: str) -> str:
+    """What a workflow gives to the action, or gets from it, from the action's own description."""
+    text = (Path(__file__).parent.parent / "action.yml").read_text("utf-8")
+    described = YAML(typ="safe").load(text)[kind]
+    rows = ((f"`{name}`", _prose(row["description"])) for name, row in described.items())
+    if kind == "outputs":
+        return table(("Output", "Meaning"), rows)
+    defaults = (_code(row["default"]) if "default" in row else "" for row in described.values())
+    return table(
+        ("Input", "Meaning", "Default"), ((*a, b) for a, b in zip(rows, defaults, strict=True))
+    )
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "policy": _policy_table,
     "target": lambda: _policy_table("$defs", "target"),
@@ -460,6 +475,8 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "report-row": lambda: _report("row"),
     "report-verdict": lambda: _report("verdict"),
     "report-cell": lambda: _report("cell"),
+    "action-inputs": lambda: _action("inputs"),
+    "action-outputs": lambda: _action("outputs"),
 }
 
 
