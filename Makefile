@@ -11,10 +11,11 @@ REAL := build/real
 # More than the cores: some tests wait for simulated servers.
 JOBS ?= 3
 # Long runs of the whole program: `make e2e` has them.
-LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py calibrate.py demo.py hostile.py killed.py null.py selftest.py \
-	selftest_long.py) \
+LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py hostile.py killed.py null.py publishing_more.py \
+	selftest.py selftest_long.py) \
 	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py) \
 	tests/integration/flows/test_flow_selftest.py \
+	tests/integration/repo/test_access.py \
 	$(addprefix tests/integration/runner/test_,memory.py robust.py)
 SEED ?=
 
@@ -47,20 +48,25 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	$(BIN)/zizmor --offline --no-progress --persona=pedantic .github lens_gate/policy/starter/workflow.yml
-	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml lens_gate/policy/starter/workflow.yml
+	$(BIN)/zizmor --offline --no-progress --persona=auditor .github action.yml examples/github/*.yml \
+		lens_gate/policy/starter/workflow.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml examples/github/*.yml \
+		lens_gate/policy/starter/workflow.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions action.yml
 	$(BIN)/check-jsonschema --check-metaschema lens_gate/policy/schema/*.json lens_gate/sim/behaviour.schema.json
 	$(BIN)/lens-gate schema policy > $(VENV)/policy.schema.json
-	$(BIN)/check-jsonschema --schemafile $(VENV)/policy.schema.json examples/*/lens-gate.yaml
+	$(BIN)/check-jsonschema --schemafile $(VENV)/policy.schema.json lens-gate.yaml examples/*/lens-gate.yaml .github/selftest/*.yaml
 
 type: $(VENV)/.ready
 	$(BIN)/mypy
 
-# Needs npm (a server that is not ours), the vendors' own clients (the group e2e, installed here
+# Needs npm (a server and a runner of GitLab jobs that are not ours; the latter needs rsync), the
+# vendors' own clients (the group e2e, installed here
 # alone), and recordings of real providers (LENS_GATE_RECORDINGS).
 e2e: $(VENV)/.ready
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group e2e
 	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
+	npm ci --prefix tests/e2e/gitlab --no-audit --no-fund
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --durations=8 tests/e2e $(LONG)
 
 # Two inference servers from source: a C++ compiler, and ten minutes the first time.
@@ -80,6 +86,7 @@ bench: $(VENV)/.ready
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/verdict_cost.py
 	$(BIN)/python bench/start_up.py
+	$(BIN)/python bench/action_start.py
 	$(BIN)/python -m bench.verdicts
 
 clean:

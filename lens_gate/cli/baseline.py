@@ -7,6 +7,8 @@ import click
 from lens_gate.cli.options import policy_option
 from lens_gate.cli.terminal import outside, say, tell, width
 from lens_gate.flows import baselines
+from lens_gate.flows.pushing import PushOrder
+from lens_gate.flows.pushing import push as push_new_runs
 from lens_gate.flows.waivers import DAYS, Acceptance
 from lens_gate.flows.waivers import accept as accept_by_hand
 from lens_gate.render.stored import stored_listing, stored_run
@@ -14,7 +16,7 @@ from lens_gate.render.stored import stored_listing, stored_run
 
 @click.group("baseline")
 def command() -> None:
-    """Store, list, show and prune baseline runs; accept what is known.
+    """Store, list, show, prune and push baseline runs; accept what is known.
 
     They are files in the repository, one for each run of each cell, written once and never edited.
     """
@@ -79,6 +81,74 @@ def prune(keep: int, policy_path: str | None) -> int:
     for path in removed:
         say(f"removed {path}")
     say(f"removed {len(removed)} stored runs")
+    return 0
+
+
+@command.command("push")
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Remove all but the newest N runs of each cell from the branch [default: none].",
+)
+@click.option(
+    "--propose",
+    metavar="BRANCH",
+    help="Push this branch, for people to merge, instead of the policy's baseline.branch.",
+)
+@click.option(
+    "--author",
+    metavar="'NAME <MAIL>'",
+    help="Who commits [default: the host's bot].",
+)
+@click.option(
+    "--skip-ci/--no-skip-ci",
+    default=None,
+    help="Ask the host to start nothing for the commit [default: yes, except with --propose].",
+)
+@click.option(
+    "--push-option",
+    "options",
+    multiple=True,
+    metavar="TEXT",
+    help="Handed to `git push`, in place of those for GitLab; may be repeated.",
+)
+@policy_option
+def push(
+    *,
+    keep: int | None,
+    propose: str | None,
+    author: str | None,
+    skip_ci: bool | None,
+    options: tuple[str, ...],
+    policy_path: str | None,
+) -> int:
+    """Commit the work tree's new runs on the remote's branch, and push it.
+
+    Made for CI: the work tree and the index stay as they are, jobs may do it at the same time, and
+    nothing but stored runs is committed. The token is LENS_GATE_TOKEN, or what the checkout has.
+    """
+    order = PushOrder(
+        policy_path=policy_path,
+        keep=keep,
+        propose=propose,
+        author=author,
+        skip_ci=skip_ci,
+        options=options,
+    )
+    with outside() as world:
+        report = push_new_runs(order, world)
+    pushed = report.pushed
+    for path in pushed.stored:
+        say(f"stored {path}")
+    for path in pushed.removed:
+        say(f"removed {path}")
+    if pushed.commit:
+        say(f"pushed {pushed.commit[:12]} to {pushed.branch}")
+    if report.why_not:
+        say(f"pushed nothing: {report.why_not}")
+    for text in report.remarks:
+        tell(f"warning: {text}")
     return 0
 
 

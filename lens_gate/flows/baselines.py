@@ -98,11 +98,16 @@ def show(path: Path) -> tuple[Baseline, dict[str, Statistics]]:
 def prune_old(keep: int, policy_path: str | None, outside: Outside) -> tuple[str, ...]:
     """Remove all but the newest ``keep`` runs of each cell from the work tree; what was removed."""
     sources = find_sources(outside, policy_path)
-    _worth_keeping(sources, keep)
+    worth_keeping(sources, keep)
     return prune(sources.root, sources.policy.baseline.dir, keep)
 
 
-def _worth_keeping(sources: Sources, keep: int) -> None:
+def worth_keeping(sources: Sources, keep: int) -> None:
+    """Refuse to keep fewer runs than the policy compares with.
+
+    Raises:
+        LensError: ``keep`` is fewer.
+    """
     needed = sources.policy.baseline.history
     if keep < needed:
         raise LensError(

@@ -17,7 +17,7 @@ from lens_gate.repo.baselines import (
     write_baseline,
 )
 from lens_gate.repo.changes import changed_since
-from lens_gate.repo.history import Tip, fetch_commit, merge_base, target_tip
+from lens_gate.repo.history import Tip, fetch_commit, fetch_stated, merge_base, target_tip
 from lens_gate.repo.null_files import (
     null_sessions_at,
     null_sessions_in_worktree,
@@ -56,6 +56,7 @@ __all__ = [
     "decode_baseline",
     "encode_baseline",
     "fetch_commit",
+    "fetch_stated",
     "head_commit",
     "holds",
     "is_detached",

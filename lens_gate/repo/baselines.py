@@ -171,7 +171,7 @@ def baselines_in_worktree(
         WorldError: a folder or a file can't be read.
     """
     stored = list_in_worktree(root, folder, scenario, target)
-    return _newest(stored, limit, accept, lambda paths: [_read(root, path) for path in paths])
+    return _newest(stored, limit, accept, lambda paths: [read_stored(root, path) for path in paths])
 
 
 def write_baseline(root: Path, folder: str, baseline: Baseline) -> str:
@@ -219,10 +219,7 @@ def prune(
     """
     if keep < 1:
         raise LensError("At least one baseline of each cell is kept.", "Give a number above 0.")
-    cells: defaultdict[tuple[str, str], list[StoredPath]] = defaultdict(list)
-    for stored in list_in_worktree(root, folder, scenario, target):
-        cells[stored.scenario, stored.target].append(stored)
-    old = sorted(stored for cell in cells.values() for stored in cell[:-keep])
+    old = beyond(list_in_worktree(root, folder, scenario, target), keep)
     for stored in old:
         try:
             (root / stored.path).unlink()
@@ -231,6 +228,14 @@ def prune(
                 f"{stored.path!r} can't be removed: {error.strerror}.", "Check the folder's rights."
             ) from error
     return tuple(stored.path for stored in old)
+
+
+def beyond(stored: Iterable[StoredPath], keep: int) -> tuple[StoredPath, ...]:
+    """All but the ``keep`` newest of each cell, oldest first. ``keep`` is above 0."""
+    cells: defaultdict[tuple[str, str], list[StoredPath]] = defaultdict(list)
+    for place in sorted(stored):
+        cells[place.scenario, place.target].append(place)
+    return tuple(sorted(place for cell in cells.values() for place in cell[:-keep]))
 
 
 def _folder_name(key: str) -> str:
@@ -267,13 +272,18 @@ def _newest(
     while left and len(found) < wanted:
         now, left = left[:batch], left[batch:]
         batch *= 2
-        for candidate in _decode_all(now, read([place.path for place in now])):
+        for candidate in checked(now, read([place.path for place in now])):
             if len(found) < wanted and (accept is None or accept(candidate.baseline)):
                 found.append(candidate)
     return found
 
 
-def _decode_all(places: Sequence[StoredPath], contents: Sequence[bytes]) -> list[StoredBaseline]:
+def checked(places: Sequence[StoredPath], contents: Sequence[bytes]) -> list[StoredBaseline]:
+    """The baselines that these contents hold, each in its place.
+
+    Raises:
+        InputError: one is damaged, or lies where it does not belong; all such are named.
+    """
     problems: list[Problem] = []
     found: list[StoredBaseline] = []
     for place, data in zip(places, contents, strict=True):
@@ -323,7 +333,12 @@ def _unreadable(error: OSError) -> None:
     ) from error
 
 
-def _read(root: Path, path: str) -> bytes:
+def read_stored(root: Path, path: str) -> bytes:
+    """The bytes of a baseline in the work tree; at most one more than a baseline may have.
+
+    Raises:
+        WorldError: it can't be read.
+    """
     try:
         with (root / path).open("rb") as file:
             return file.read(MAX_BYTES + 1)

@@ -14,8 +14,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from lens_gate.errors import LensError, WorldError
+
+Settings: TypeAlias = Sequence[tuple[str, str]]
+"""Settings of git in their order. One may stand twice: an empty value ends the list before it."""
 
 _CONFIG = (
     f"core.hooksPath={os.devnull}",
@@ -61,7 +65,8 @@ def git(
     root: Path,
     *arguments: str,
     stdin: bytes | None = None,
-    config: Mapping[str, str] | None = None,
+    config: Mapping[str, str] | Settings | None = None,
+    environment: Mapping[str, str] | None = None,
     timeout_s: float | None = None,
 ) -> Result:
     """Runs one git command in ``root`` and waits for its end.
@@ -70,7 +75,10 @@ def git(
         root: the work tree's top, or any folder in it.
         arguments: the command and its arguments.
         stdin: what the command reads; nothing otherwise.
-        config: settings for this command alone, above those of every file.
+        config: settings for this command alone, above those of every file; pairs where a name is
+            to be set more than once. They are handed over in the environment: no list of processes
+            and no log shows them.
+        environment: variables for this command alone.
         timeout_s: seconds after which the command and what it started are ended.
 
     Raises:
@@ -91,7 +99,7 @@ def git(
             [Git.GIT_PYTHON_GIT_EXECUTABLE, *options, *arguments],
             istream=subprocess.PIPE if stdin is not None else None,
             as_process=True,
-            env=_ENVIRONMENT | _config_environment(config or {}),
+            env={**_ENVIRONMENT, **(environment or {}), **_config_environment(config or ())},
             # Without a controlling terminal ssh can't ask for a passphrase.
             start_new_session=True,
         )
@@ -148,14 +156,15 @@ def _not_installed() -> WorldError:
     )
 
 
-def _config_environment(config: Mapping[str, str]) -> dict[str, str]:
+def _config_environment(config: Mapping[str, str] | Settings) -> dict[str, str]:
     """Settings as git reads them from the environment: any name is safe there, `-c` splits at =."""
-    if not config:
+    settings = tuple(config.items()) if isinstance(config, Mapping) else tuple(config)
+    if not settings:
         return {}
     given = os.environ.get("GIT_CONFIG_COUNT", "")
     first = int(given) if given.isascii() and given.isdigit() else 0
-    variables = {"GIT_CONFIG_COUNT": str(first + len(config))}
-    for number, (key, value) in enumerate(config.items(), start=first):
+    variables = {"GIT_CONFIG_COUNT": str(first + len(settings))}
+    for number, (key, value) in enumerate(settings, start=first):
         variables[f"GIT_CONFIG_KEY_{number}"] = key
         variables[f"GIT_CONFIG_VALUE_{number}"] = value
     return variables

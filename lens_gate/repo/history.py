@@ -46,7 +46,7 @@ def target_tip(repo: Repository, branch: str, stated: str | None = None) -> Tip:
         raise LensError(f"{branch!a} is not a name that git accepts for a branch.")
     if stated is not None and not is_commit_id(stated):
         raise LensError(f"{stated!a} is not a full commit id.")
-    remote = _remote(repo)
+    remote = remote_name(repo)
     if remote is None:
         local, told = commits_named(repo, [f"refs/heads/{branch}", stated or "0" * 40])
         if local or told:
@@ -54,11 +54,11 @@ def target_tip(repo: Repository, branch: str, stated: str | None = None) -> Tip:
             return Tip(commit=told or local or "", why=why)
         raise _no_tip(branch, "this repository has no remote")
     tracked = f"refs/remotes/{remote}/{branch}"
-    result = _fetch(repo, *_no_deeper(repo), "--", remote, f"+refs/heads/{branch}:{tracked}")
+    result = _fetch(repo, *no_deeper(repo), "--", remote, f"+refs/heads/{branch}:{tracked}")
     seen, told = commits_named(repo, [tracked, stated or "0" * 40])
     if result.status == 0 and seen:
         return Tip(commit=seen, why=f"fetched from {remote}")
-    if seen and (told is None or _is_ancestor(repo, told, seen)):
+    if seen and (told is None or is_ancestor(repo, told, seen)):
         return Tip(commit=seen, why=f"as last fetched from {remote} ({result.reason})")
     if told:
         return Tip(commit=told, why=f"as the host stated it ({result.reason})")
@@ -76,9 +76,9 @@ def fetch_commit(repo: Repository, commit: str) -> str:
         raise LensError(f"{commit!a} is not a full commit id.", "Resolve the name first.")
     if commits_named(repo, [commit])[0]:
         return commit
-    remote, reason = _remote(repo), "this repository has no remote"
+    remote, reason = remote_name(repo), "this repository has no remote"
     if remote is not None:
-        result = _fetch(repo, *_no_deeper(repo), "--", remote, commit)
+        result = _fetch(repo, *no_deeper(repo), "--", remote, commit)
         if result.status == 0 and commits_named(repo, [commit])[0]:
             return commit
         reason = result.reason
@@ -86,6 +86,42 @@ def fetch_commit(repo: Repository, commit: str) -> str:
         f"The commit {commit[:12]} is not in this clone and could not be fetched: {reason}.",
         FULL_HISTORY_HINT,
     )
+
+
+def fetch_stated(repo: Repository, ref: str, commit: str) -> str:
+    """The commit's id, once it is here, and only if the remote has it at ``ref`` at this moment.
+
+    For a commit that a person named as the head of a pull request (``refs/pull/7/head``): what came
+    after it was not looked at.
+
+    Raises:
+        LensError: the ref has another commit, or there is none of this name (exit 2).
+        WorldError: the remote can't be asked, or the commit not be fetched (exit 5).
+    """
+    remote = remote_name(repo)
+    if remote is None:
+        raise WorldError(
+            f"{ref} can't be looked up: this repository has no remote.",
+            "Check the repository out with `origin` as its remote.",
+        )
+    result = git(
+        repo.root, "ls-remote", "--quiet", "--refs", "--", remote, ref, timeout_s=FETCH_TIMEOUT_S
+    )
+    if result.status != 0:
+        raise WorldError(
+            f"{ref} can't be looked up: {result.reason}.",
+            "In a private repository the checkout has to keep its credentials for this job.",
+        )
+    rows = (row.partition("\t") for row in result.stdout.decode("utf-8", "replace").splitlines())
+    now = {name: found for found, _, name in rows}.get(ref)
+    if now is None:
+        raise LensError(f"The remote has no {ref}.", "Is this the number of a pull request?")
+    if now != commit:
+        raise LensError(
+            f"{ref} is {now[:12]} by now, not {commit[:12]}: nothing is sent.",
+            "Look at what was added since, and start again with the newer commit.",
+        )
+    return fetch_commit(repo, commit)
 
 
 def merge_base(repo: Repository, a: str, b: str) -> str:
@@ -172,7 +208,7 @@ def _cuts(repo: Repository) -> frozenset[str]:
 
 def _deepen(repo: Repository, a: str, b: str, factor: int) -> str:
     """Asks the remote for more history (``factor`` 0: all of it); the reason where it refuses."""
-    remote = _remote(repo)
+    remote = remote_name(repo)
     if remote is None:
         return "this repository has no remote"
     depth = max(_LEAST_DEPTH, factor * _known_commits(repo, a, b))
@@ -186,7 +222,7 @@ def _deepen(repo: Repository, a: str, b: str, factor: int) -> str:
     return "" if result.status == 0 else result.reason
 
 
-def _no_deeper(repo: Repository) -> list[str]:
+def no_deeper(repo: Repository) -> list[str]:
     """Keeps a fetch into a shallow clone from bringing the whole history along."""
     return [f"--depth={_known_commits(repo)}"] if is_shallow(repo) else []
 
@@ -210,7 +246,7 @@ def _fetch(repo: Repository, *arguments: str) -> Result:
         return Result(status=_NO_ANSWER, stdout=b"", stderr=error.message)
 
 
-def _remote(repo: Repository) -> str | None:
+def remote_name(repo: Repository) -> str | None:
     """The remote to ask: ``origin``, else the only one there is."""
     names = expect(repo.root, "remote").decode("utf-8", "surrogateescape").split("\n")[:-1]
     if "origin" in names:
@@ -218,7 +254,12 @@ def _remote(repo: Repository) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
-def _is_ancestor(repo: Repository, old: str, new: str) -> bool:
+def is_ancestor(repo: Repository, old: str, new: str) -> bool:
+    """Whether a commit is in another one's history, as far as this clone holds it.
+
+    Raises:
+        WorldError: a commit is not here.
+    """
     result = git(repo.root, "merge-base", "--is-ancestor", old, new)
     if result.status > 1:
         raise failure(repo.root, "merge-base", result)

@@ -16,7 +16,8 @@ MAX_RUNS = 10_000
 MOST = 20
 """How many of the newest sessions count."""
 
-_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}\.json", re.ASCII)
+# A number at the end where two jobs began in one second at one commit.
+_NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}(?:-[1-9][0-9]{0,3})?\.json", re.ASCII)
 _CREATED = re.compile(r"[0-9]{8}T[0-9]{6}Z", re.ASCII)
 
 
@@ -29,7 +30,7 @@ def null_sessions_at(
         InputError: one of them is damaged.
     """
     prefix = f"{folder}/{FOLDER}"
-    names = [path for path in list_blobs(repository, commit, prefix) if _is_session(path, prefix)]
+    names = [path for path in list_blobs(repository, commit, prefix) if is_session(path, prefix)]
     files = ((path, read_blob(repository, commit, path)) for path in _newest(names))
     return _of_policy(files, policy)
 
@@ -45,7 +46,8 @@ def null_sessions_in_worktree(root: Path, folder: str, policy: str) -> Sequence[
     if not place.is_dir():
         return ()
     names = [path.name for path in place.iterdir() if _NAME.fullmatch(path.name)]
-    files = ((f"{folder}/{FOLDER}/{name}", _bytes(place / name)) for name in _newest(names))
+    paths = (f"{folder}/{FOLDER}/{name}" for name in _newest(names))
+    files = ((path, read_session(root, path)) for path in paths)
     return _of_policy(files, policy)
 
 
@@ -90,8 +92,10 @@ def decode_null_session(data: bytes, path: str) -> NullSession:
     return session
 
 
-def _is_session(path: str, prefix: str) -> bool:
-    return _NAME.fullmatch(path.removeprefix(f"{prefix}/")) is not None
+def is_session(path: str, prefix: str) -> bool:
+    """Whether this is the path of an A/A session in the folder ``prefix``."""
+    folder, _, name = path.rpartition("/")
+    return folder == prefix and _NAME.fullmatch(name) is not None
 
 
 def _newest(names: Iterable[str]) -> Sequence[str]:
@@ -103,9 +107,14 @@ def _of_policy(files: Iterable[tuple[str, bytes]], policy: str) -> Sequence[Null
     return tuple(session for session in found if session.policy == policy)
 
 
-def _bytes(path: Path) -> bytes:
+def read_session(root: Path, path: str) -> bytes:
+    """The bytes of an A/A session in the work tree.
+
+    Raises:
+        LensError: it can't be read.
+    """
     try:
-        return path.read_bytes()
+        return (root / path).read_bytes()
     except OSError as error:
         raise LensError(f"{path} can't be read: {error.strerror}") from error
 

@@ -14,7 +14,7 @@ from lens_gate.policy import load, read_worktree_file, schema_text
 from lens_gate.providers.table import PROVIDERS
 
 ROOT = Path(__file__).parents[3]
-EXAMPLES = sorted((ROOT / "examples").iterdir())
+EXAMPLES = sorted(path.parent for path in (ROOT / "examples").glob("*/lens-gate.yaml"))
 LENS_GATE = Path(sys.executable).with_name("lens-gate")
 _FOREIGN = ("GIT_", "GITHUB_", "GITLAB_", "CI", "LENS_GATE_")
 
