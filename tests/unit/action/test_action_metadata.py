@@ -215,6 +215,34 @@ def test_a_release_that_is_something_else_is_refused(tmp_path, tag, held, words)
 
 
 @pytest.mark.parametrize(
+    ("page", "text"),
+    [
+        ("templates/lens-gate.yml", "default: ghcr.io/org/llm-latency-lens:1.2.2"),
+        ("examples/github/baselines.yml", "pip install --quiet llm-latency-lens==1.2.2"),
+        ("docs/gitlab.md", "component: $CI_SERVER_FQDN/org/llm-latency-lens/lens-gate@1.2.2"),
+    ],
+)
+def test_a_release_is_what_recipes_install(tmp_path, page, text):
+    held = project(tmp_path) / page
+    held.parent.mkdir(parents=True)
+    held.write_text(text.replace("1.2.2", "1.2.3"), "utf-8")
+    assert release.check("v1.2.3", tmp_path) == ""
+    held.write_text(text, "utf-8")
+    assert f"{page} names 1.2.2" in release.check("v1.2.3", tmp_path)
+
+
+def test_recipes_install_the_version_that_is_here():
+    version = re.search(r'__version__ = "(.*)"', (ROOT / "lens_gate/__init__.py").read_text())[1]
+    found = {
+        name
+        for pattern in release.NAMED
+        for page in ROOT.glob(pattern)
+        for name in release._NAMES.findall(page.read_text("utf-8"))
+    }
+    assert found == {version}
+
+
+@pytest.mark.parametrize(
     ("tag", "tags", "moves"),
     [
         ("v1.2.3", ["v1.2.2", "v1.2.3", "v0.9.0"], "v1"),
