@@ -11,8 +11,9 @@ REAL := build/real
 # More than the cores: some tests wait for simulated servers.
 JOBS ?= 3
 # Long runs of the whole program: `make e2e` has them.
-LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py hostile.py killed.py null.py publishing_more.py \
-	selftest.py selftest_long.py) \
+LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py duet.py hostile.py killed.py \
+	null.py other_ci.py publishing_more.py selftest.py selftest_long.py) \
+	tests/integration/cli/test_probes.py \
 	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py) \
 	tests/integration/flows/test_flow_selftest.py \
 	tests/integration/repo/test_access.py \

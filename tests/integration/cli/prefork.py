@@ -7,6 +7,7 @@ own entry point: arguments, environment, streams, exit code and the interpreter'
 start by hand.
 """
 
+import gc
 import json
 import os
 import sys
@@ -50,6 +51,9 @@ def _serve(replies: int) -> None:
 
 
 if __name__ == "__main__":
+    # What is imported stays as it is: else each fork would copy all of it to count references.
+    gc.collect()
+    gc.freeze()
     channel = os.dup(1)
     os.dup2(2, 1)
     _serve(channel)
