@@ -112,18 +112,14 @@ def _statistics(blocks: Mapping[int | None, Sequence[Sample]], metric: str, stat
         rows = [(row, value) for row in numbers_of(own) if (value := row.known(metric)) is not None]
         if rows:
             ends = [row.limits.get(metric, (value, value)) for row, value in rows]
-            found[block] = _Block(
-                value=_centre([value for _, value in rows], statistic),
-                low=_centre([low for low, _ in ends], statistic),
-                high=_centre([high for _, high in ends], statistic),
-                late=_LATE * sum(metric in row.bounds for row, _ in rows) > len(rows),
-            )
+            late = _LATE * sum(metric in row.bounds for row, _ in rows) > len(rows)
+            found[block] = _block([value for _, value in rows], ends, statistic, late=late)
     numbers = tuple(found.values())
-    late, open_ends = any(b.late for b in numbers), any(b.low < b.high for b in numbers)
+    some_late, open_ends = any(b.late for b in numbers), any(b.low < b.high for b in numbers)
     return Arm(
         values=tuple(b.value for b in numbers),
         pair=tuple(found),
-        censored=tuple(b.late for b in numbers) if late else None,
+        censored=tuple(b.late for b in numbers) if some_late else None,
         errors=len(blocks) - len(found),
         low=tuple(b.low for b in numbers) if open_ends else None,
         high=tuple(b.high for b in numbers) if open_ends else None,
@@ -138,6 +134,19 @@ class _Block:
     low: float
     high: float
     late: bool
+
+
+def _block(
+    values: Sequence[float], ends: Sequence[tuple[float, float]], statistic: str, *, late: bool
+) -> _Block:
+    value = _centre(values, statistic)
+    return _Block(
+        value=value,
+        # A weighted sum can round the other way where larger numbers are put in.
+        low=min(value, _centre([low for low, _ in ends], statistic)),
+        high=max(value, _centre([high for _, high in ends], statistic)),
+        late=late,
+    )
 
 
 def _centre(values: Sequence[float], statistic: str) -> float:

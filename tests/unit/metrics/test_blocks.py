@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from lens_gate.metrics import blocks
 from lens_gate.metrics.arms import first_pairs, warm_of_blocks
 from lens_gate.metrics.blocks import block_arms
 from lens_gate.metrics.cold_start import cold_arms, cold_start
@@ -81,6 +82,13 @@ def test_what_a_late_client_leaves_open_is_open_in_the_blocks_number(sample, mar
     assert head.values == pytest.approx((0.1,))
     assert head.low == pytest.approx((0.08,))
     assert head.high == pytest.approx((0.1,))
+
+
+def test_no_rounding_puts_a_block_beyond_its_own_bounds():
+    """A quantile's weighted sum may come out smaller with larger numbers, in its last digit."""
+    ulp = 2.0**-52
+    found = blocks._block([1.0], [(1.0 + ulp, 1.0 - ulp)], "p95", late=False)
+    assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
 
 
 def test_shares_are_of_good_requests_and_never_zero(sample, marks) -> None:
