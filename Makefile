@@ -11,7 +11,7 @@ REAL := build/real
 # More than the cores: some tests wait for simulated servers.
 JOBS ?= 3
 # Long runs of the whole program: `make e2e` has them.
-LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py duet.py hostile.py killed.py \
+LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py duet.py hostile.py hostile_pull.py killed.py \
 	null.py other_ci.py publishing_more.py selftest.py selftest_long.py) \
 	tests/integration/cli/test_probes.py \
 	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py) \

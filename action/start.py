@@ -343,8 +343,11 @@ def main() -> int:
         print(f"::error title=lens-gate::{text}", flush=True)
     output = os.environ.get("GITHUB_OUTPUT")
     if output:
-        with Path(output).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(f"exit-code={code}\n")
+        try:
+            with Path(output).open("a", encoding="utf-8", newline="\n") as file:
+                file.write(f"exit-code={code}\n")
+        except OSError as error:  # the exit code itself says more
+            print(f"the step's outputs can't be written: {error.strerror}", flush=True)
     return code
 
 

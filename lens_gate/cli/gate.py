@@ -1,5 +1,6 @@
 """`lens-gate gate`: the whole line from policy to verdict."""
 
+from contextlib import suppress
 from dataclasses import replace
 
 import click
@@ -8,7 +9,7 @@ from lens_gate.cli.options import order_options
 from lens_gate.cli.terminal import colour, command_lines, outside, say, tell, width
 from lens_gate.cli.workflow_options import fail_on_option, posting_options
 from lens_gate.errors import LensError
-from lens_gate.flows.failing import Failed, deliver_error
+from lens_gate.flows.failing import A_BUG, Failed, deliver_error
 from lens_gate.flows.framing import Posting
 from lens_gate.flows.gate import Order, gate
 from lens_gate.flows.outputs import REPORT_FILE, SUMMARY_FILE
@@ -31,12 +32,15 @@ def command(order: Order, *, fail_on: FailOn | None, posting: Posting) -> int:
     with outside() as world:
         try:
             report = gate(order, world)
-        except LensError as error:
-            failed = Failed(error=error, policy_path=order.policy_path, posting=posting)
-            command_lines(deliver_error(failed, world))
+            say(terminal(report, width=width(), colour=colour()))
+            tell(f"wrote {order.output / REPORT_FILE} and {order.output / SUMMARY_FILE}")
+            delivered = deliver(report, posting, order.output, world)
+        except Exception as error:
+            # Also after a bug: a status of an earlier run of this commit must not stay green.
+            told = error if isinstance(error, LensError) else A_BUG
+            failed = Failed(error=told, policy_path=order.policy_path, posting=posting)
+            with suppress(Exception):  # whatever this does, the first error is the one to be seen
+                command_lines(deliver_error(failed, world))
             raise
-        say(terminal(report, width=width(), colour=colour()))
-        tell(f"wrote {order.output / REPORT_FILE} and {order.output / SUMMARY_FILE}")
-        delivered = deliver(report, posting, order.output, world)
     command_lines(delivered.commands)
     return delivered.exit_code

@@ -6,9 +6,10 @@ problems hold foreign text, which is escaped like any other.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from lens_gate.errors import InputError, LensError, Problem
-from lens_gate.flows.framing import OF_HEAD, Posting, marker_of
+from lens_gate.errors import EXIT_BUG, InputError, LensError, Problem
+from lens_gate.flows.framing import OF_HEAD, Posting, has_no_say, marker_of, status_called
 from lens_gate.flows.host_files import append_markdown, append_outputs
 from lens_gate.flows.naming import trusted_name
 from lens_gate.flows.outside import Outside
@@ -20,6 +21,17 @@ from lens_gate.records.publication import Annotation, Marker, Publication, Publi
 from lens_gate.render.annotations import workflow_commands
 from lens_gate.render.ended import ended, ended_in_short
 from lens_gate.render.marker import marker_line, state_line, status_name
+
+
+class _BugError(LensError):
+    """A bug of ours: what its exception says is for the log alone, since it may hold anything."""
+
+    exit_code = EXIT_BUG
+
+
+A_BUG: Final = _BugError(
+    "lens-gate ended by a bug of its own.", "The job's log has it; please report it from there."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +47,8 @@ def deliver_error(failed: Failed, outside: Outside, publish: Publish = publish_o
     """Tell the host of this job; the workflow commands for standard output (or nothing).
 
     The exit code stays the error's. Where the policy's name can't be told, no comment and no status
-    is touched: a required one is missing then, and blocks as well.
+    is touched: a required one is missing then, and blocks as well, unless an earlier run of the
+    very same commit had set it.
     """
     try:
         context = detect(outside.environ, read_event_file)
@@ -82,13 +95,17 @@ def _publication(
         outcome="aborted",
         comment="\n".join([*hidden, text]),
         text=text,
-        status=Status(
-            name=status_name(marker),
-            state="error",
-            description=ended_in_short(problems),
-            url=context.run_url,
-        ),
+        status=None if has_no_say(context) else _status(marker, problems, context),
         annotations=tuple(_annotations(problems)),
+    )
+
+
+def _status(marker: Marker, problems: Sequence[Problem], context: Context) -> Status:
+    return Status(
+        name=status_called(marker, context),
+        state="error",
+        description=ended_in_short(problems),
+        url=context.run_url,
     )
 
 

@@ -28,6 +28,7 @@ from lens_gate.render.marker import status_name
 _MOST_DESCRIPTION: Final = 140
 _MOST_PAGE: Final = 65_535
 _FORGES: Final[Mapping[str, Forge]] = {"github": "github", "gitlab": "gitlab"}
+_PULLED: Final = frozenset({"pull_request", "merge_queue"})
 _STATES: Final[Mapping[Outcome, State | None]] = {
     "passed": "success",
     "unchanged": "success",
@@ -89,7 +90,7 @@ def publication(
         outcome=report.outcome,
         comment=comment(report, frame),
         text=summary(report, frame, limit=_MOST_PAGE),
-        status=None if foreign else status_of(report, frame),
+        status=None if foreign or has_no_say(context) else status_of(report, frame, context),
         annotations=() if foreign else tuple(notes),
     )
 
@@ -102,16 +103,29 @@ def remarks(
     return tuple(replace(one, file=one.file.removesuffix(OF_HEAD)) for one in found)
 
 
-def status_of(report: Report, frame: Frame) -> Status | None:
+def has_no_say(context: Context) -> bool:
+    """Whether a status of this run could be taken for that of a pull request of its commit."""
+    return context.is_aside and context.event not in _PULLED
+
+
+def status_called(marker: Marker, context: Context) -> str:
+    """The name of the status, with the branch that the change goes to if it is not the default."""
+    aside = context.is_aside and context.event in _PULLED
+    return status_name(marker, (aside and context.target_branch) or "")
+
+
+def status_of(report: Report, frame: Frame, context: Context) -> Status | None:
     """The status that a required check goes by; ``None`` where nothing may be said."""
     state = _STATES[report.outcome]
     if state is None:
         return None
     if report.outcome == "inconclusive" and report.exit_code:
         state = "failure"
-    text = f"{OUTCOMES[report.outcome]}. {report.headline}"
+    # A green status of a few scenarios must not look like one of all.
+    by = ", as the workflow has it" if report.refs.overridden else ""
+    text = f"{OUTCOMES[report.outcome]}{by}. {report.headline}"
     return Status(
-        name=status_name(frame.marker),
+        name=status_called(frame.marker, context),
         state=state,
         description=one_line(text, _MOST_DESCRIPTION),
         url=frame.run_url,

@@ -12,7 +12,7 @@ from lens_gate.flows.judging import Judged, judge, terms_of
 from lens_gate.flows.looking import looking
 from lens_gate.flows.measuring import NO_KEYS, Conduct, measure_plan, new_header, stamp
 from lens_gate.flows.mode import Choice
-from lens_gate.flows.outputs import RUN_FILE, discard_reports, write_report
+from lens_gate.flows.outputs import RUN_FILE, discard_reports, refuse_link, write_report
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.overriding import AS_WRITTEN, Overrides, as_asked, overridden
 from lens_gate.flows.planning import Lowered, lower, protocols
@@ -134,6 +134,7 @@ def measure_only(order: Order, outside: Outside) -> Run:
         UnchangedError: there is nothing to measure.
         LensError: the request is wrong, or this run may not be measured.
     """
+    refuse_link(order.output)
     job = _job(order, outside)
     if job.sources.not_measured:
         raise LensError(f"not measured: {job.sources.not_measured}")

@@ -29,8 +29,10 @@ def write_report(folder: Path, report: Report) -> None:
     """Write ``report.json``, ``summary.md`` and ``junit.xml``: the record, then its pictures.
 
     Raises:
+        LensError: the folder is a link.
         WorldError: the disk did not take them.
     """
+    refuse_link(folder)
     write_file(folder / REPORT_FILE, report_json(report))
     write_file(folder / SUMMARY_FILE, markdown(report).encode())
     write_file(folder / JUNIT_FILE, junit(report))
@@ -40,13 +42,31 @@ def discard_reports(folder: Path) -> None:
     """Remove an earlier gate's report: whatever ends this one early, nobody reads the old answer.
 
     Raises:
+        LensError: the folder is a link.
         WorldError: it is there and can't be removed.
     """
+    refuse_link(folder)
     for name in _OF_REPORT:
         try:
             (folder / name).unlink(missing_ok=True)
         except OSError as error:
             raise WorldError(f"{folder / name} can't be removed: {error.strerror}") from error
+
+
+def refuse_link(folder: Path) -> None:
+    """Take no folder by way of a link in the checkout: who wrote the commit chose where it leads.
+
+    Raises:
+        LensError: there is one between here and the folder.
+    """
+    here = Path.cwd()
+    for part in (folder, *folder.parents):
+        below = not part.is_absolute() or here in part.parents
+        if below and part.is_symlink():
+            raise LensError(
+                f"the output folder {folder} is not used: {part} is a link",
+                "name the folder that is meant, as --output or LENS_GATE_OUTPUT",
+            )
 
 
 def load_report(path: Path) -> Report:

@@ -18,7 +18,14 @@ from lens_gate.errors import (
     EXIT_UNMEASURED,
     LensError,
 )
-from lens_gate.flows.framing import Posting, frame_of, marker_of, publication, remarks
+from lens_gate.flows.framing import (
+    Posting,
+    frame_of,
+    has_no_say,
+    marker_of,
+    publication,
+    remarks,
+)
 from lens_gate.flows.host_files import append_outputs, append_summary, write_gitlab_files
 from lens_gate.flows.outputs import REPORT_FILE, SUMMARY_FILE
 from lens_gate.flows.outside import Outside
@@ -32,6 +39,10 @@ from lens_gate.render.outputs import outputs
 from lens_gate.repo import blob_reader, holds, open_repository
 
 Publish = Callable[[Context, Publication, Wish, Mapping[str, str]], Published]
+_NO_STATUS: Final = (
+    "no status: this run is not of the default branch, and followed a policy that nobody approved; "
+    "the status of a pull request of this commit is that of the pull request's own run"
+)
 _SIGNALS: Final = (EXIT_SIGINT, EXIT_SIGTERM)
 # A failed verdict and an interruption say more than what became of their messenger.
 _KEPT: Final = (EXIT_FAILED, *_SIGNALS)
@@ -69,6 +80,7 @@ def deliver(
         )
     problems += published.problems
     tell_of(published, problems, outside)
+    tell_no_status(context, posting, outside)
     code = exit_code(report.exit_code, problems, posting)
     if code != report.exit_code and context.host == "github":
         tell_problems(append_outputs({"exit-code": str(code)}, outside), outside)
@@ -88,6 +100,12 @@ def tell_of(published: Published, problems: Iterable[str], outside: Outside) -> 
         if url:
             outside.tell(f"{what}: {url}")
     tell_problems(problems, outside)
+
+
+def tell_no_status(context: Context, posting: Posting, outside: Outside) -> None:
+    """Say why there is none, where one is wished for and this run has no say."""
+    if has_no_say(context) and posting.wish.status != "off":
+        outside.tell(_NO_STATUS)
 
 
 def tell_problems(problems: Iterable[str], outside: Outside) -> None:

@@ -14,7 +14,13 @@ from typing import Final
 from lens_gate.errors import EXIT_OK, LensError, WorldError
 from lens_gate.flows.framing import FORKS_POLICY, Posting, frame_of, marker_of, publication, remarks
 from lens_gate.flows.outside import Outside
-from lens_gate.flows.publishing import Publish, exit_code, head_lines, tell_of
+from lens_gate.flows.publishing import (
+    Publish,
+    exit_code,
+    head_lines,
+    tell_no_status,
+    tell_of,
+)
 from lens_gate.hosts import ForkReport, publish_fork_report, reported_by
 from lens_gate.hosts import publish as publish_on_host
 from lens_gate.hosts.detect import detect, read_event_file
@@ -54,7 +60,9 @@ def deliver_saved(
     frame = frame_of(report, context, marker_of(report.policy, posting))
     notes = remarks(report, head_lines(report.policy_file, context, outside))
     told = publication(report, context, frame, notes)
-    return _end(publish(context, told, posting.wish, outside.environ), posting, outside)
+    published = publish(context, told, posting.wish, outside.environ)
+    tell_no_status(context, posting, outside)
+    return _end(published, posting, outside)
 
 
 def deliver_forks(

@@ -52,6 +52,7 @@ def on_behalf(
         trust_ref=f"refs/heads/{branch}",
         head_ref=commit_id(head, HEAD),
         head_at=f"refs/pull/{pull}/head",
+        is_aside=False,  # whatever branch this was started on, the default one is followed
         is_fork=True,
         number=int(pull),
     )

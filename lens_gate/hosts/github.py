@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 
 from lens_gate.errors import LensError
 from lens_gate.hosts.checked import branch_name, commit_id, link, optional_commit_id, quoted
@@ -50,12 +51,15 @@ def context(environ: Mapping[str, str], read_event: Callable[[str], bytes]) -> C
             f"lens-gate does not know whose policy to trust on the GitHub event {quoted(name)}.",
             f"Run it on one of: {', '.join(EVENTS)}.{fork if name == REPORTING else ''}",
         )
+    read_event = cache(read_event)
     if EVENTS[name] == "pull_request":
         found = _pull_request(payload(environ, read_event))
     elif EVENTS[name] == "merge_queue":
         found = _merge_group(payload(environ, read_event))
     else:
         found = _own_commit(environ, EVENTS[name])
+    if found.event != "schedule":  # which is always of the default branch
+        found = replace(found, is_aside=_is_aside(found, environ, read_event))
     return replace(
         found,
         ci=True,
@@ -77,6 +81,19 @@ def _own_commit(environ: Mapping[str, str], event: EventKind) -> Context:
         trust_ref=None if manual else commit,
         head_ref=commit,
     )
+
+
+def _is_aside(
+    found: Context, environ: Mapping[str, str], read_event: Callable[[str], bytes]
+) -> bool:
+    """Whether the event names a default branch, and this run is about another one or a tag."""
+    try:
+        default = mapping(payload(environ, read_event).get("repository"), "").get("default_branch")
+    except LensError:
+        return False
+    asked = found.event in ("pull_request", "merge_queue")
+    ref = f"{_HEADS}{found.target_branch}" if asked else environ.get("GITHUB_REF")
+    return isinstance(default, str) and ref != _HEADS + default
 
 
 def _pull_request(event: Mapping[str, object]) -> Context:

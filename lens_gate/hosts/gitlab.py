@@ -44,12 +44,14 @@ def context(environ: Mapping[str, str]) -> Context:
     commit = commit_id(environ.get("CI_COMMIT_SHA"), "CI_COMMIT_SHA")
     manual = SOURCES[source] == "manual"
     branch = environ.get("CI_COMMIT_BRANCH", "")  # not set for tags
+    default = environ.get("CI_DEFAULT_BRANCH", "")
     return Context(
         host="gitlab",
         event=SOURCES[source],
         target_branch=branch_name(branch, "CI_COMMIT_BRANCH") if branch and not manual else None,
         trust_ref=None if manual else commit,
         head_ref=commit,
+        is_aside=bool(default) and branch != default,
         run_url=link(environ.get("CI_JOB_URL", "")),
         ci=True,
         repository=_number(environ, "CI_PROJECT_ID"),

@@ -36,7 +36,10 @@ class Context:
     not the host's test merge. ``None`` locally, and where a pipeline's definition speaks for a CI
     that lens-gate does not know: the commit that is checked out. ``head_at`` is the ref at which
     the host has to hold ``head_ref`` still, where a person named that commit; else empty.
-    ``is_fork`` is true unless the host says that the head comes from the same repository.
+    ``is_aside``: the host says that the policy is that of another branch than the default one. A
+    status is a commit's, whichever branch it is to be merged into: so a push or manual run has no
+    say then, and the status of a pull request names the branch. ``is_fork`` is true unless the
+    host says that the head comes from the same repository.
     ``run_url`` leads to the job, empty where there is none. ``ci``: nobody watches this terminal.
 
     Where the answer is posted: ``repository`` is the host's own name for it (``owner/name``, a
@@ -51,6 +54,7 @@ class Context:
     target_commit: str | None = None
     head_ref: str | None = None
     head_at: str = ""
+    is_aside: bool = False
     is_fork: bool = False
     run_url: str = ""
     ci: bool = False

@@ -1,7 +1,8 @@
 """By what a later run knows its own comment again, and the name of a status.
 
 The first line of a comment names whose it is, the second what it said; neither is visible. Two
-markers that differ never have the same line, nor the same status, whatever their words hold.
+markers that differ never have the same line, nor the same status, whatever their words hold; for
+GitHub, the names of statuses must differ in more than the case of letters.
 """
 
 import hashlib
@@ -16,10 +17,12 @@ from lens_gate.render.escape import one_line
 
 _LONGEST = 120
 _LONGEST_LABEL = 60
+_LONGEST_NAME = 255
 # A second dash in a row is not plain: some readers end a comment there.
 _PLAIN = re.compile(rb"[A-Za-z0-9._]|(?<!-)-")
 _STATE = re.compile(r"<!-- lens-gate-state:([a-z_]+):([0-9a-f]*) -->", re.ASCII)
-_BRACKETS = re.compile(r"[()\[\]~]")
+# What parts a status' name: brackets, and the sign before a branch where a word begins with it.
+_BRACKETS = re.compile(r"[()\[\]~]|(?<!\S)@")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +74,13 @@ def said(comment: str) -> Said | None:
     return None if outcome is None else Said(outcome=outcome, head=found[2])
 
 
-def status_name(marker: Marker) -> str:
+def status_name(marker: Marker, branch: str = "") -> str:
     """``lens-gate/<policy>``, then `` (<environment>)`` and `` [<matrix>]`` where there are such.
 
-    Branch rules ask for it by this name, so it is stable. It is one line of at most 230 characters.
+    Then `` @<branch>`` for a change that goes to another branch than the default one: a commit can
+    be in two pull requests, and a branch that anybody may push must not speak for another.
+
+    Branch rules ask for it by this name, so it is stable. It is one line of at most 255 characters.
     Words that are too long or hold brackets are changed and end in a hash.
     """
     name = f"lens-gate/{_label(marker.policy)}"
@@ -82,11 +88,15 @@ def status_name(marker: Marker) -> str:
         name += f" ({_label(marker.environment)})"
     if marker.matrix:
         name += f" [{_label(marker.matrix)}]"
-    return name
+    if branch:
+        name += f" @{_label(branch)}"
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 11] + _hash(name)
 
 
 def _label(text: str) -> str:
     plain = _BRACKETS.sub("_", one_line(text, _LONGEST_LABEL))
-    if plain == text:
-        return plain
-    return f"{plain}~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"
+    return plain if plain == text else plain + _hash(text)
+
+
+def _hash(text: str) -> str:
+    return f"~{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:10]}"

@@ -111,8 +111,8 @@ def test_a_host_is_given_the_whole_answer(scene):
 )
 def test_an_outcome_is_a_state_and_not_measured_is_none(scene, outcome, code, state):
     report = replace(scene.report, outcome=outcome, exit_code=code, headline="x" * 300)
-    frame = frame_of(report, Context(host="github", event="push"), Marker(policy="flows"))
-    status = status_of(report, frame)
+    context = Context(host="github", event="push")
+    status = status_of(report, frame_of(report, context, Marker(policy="flows")), context)
     if state is None:
         assert status is None
         return

@@ -309,3 +309,22 @@ def test_what_bash_reads_keeps_its_line_ends_on_windows():
     done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "action/start.sh: eol: lf"
     assert b"\r" not in (ROOT / "action" / "start.sh").read_bytes()
+
+
+def test_outputs_that_cant_be_written_leave_the_exit_code_alone(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", ROOT / "action" / "start.py"],
+        env={
+            "INPUT_EXTRAS": "bogus",
+            "GITHUB_OUTPUT": str(tmp_path / "gone" / "outputs"),
+            "RUNNER_TEMP": str(tmp_path),
+        },
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "names 'bogus'" in done.stdout
+    assert "outputs can't be written" in done.stdout
+    assert done.stderr == ""

@@ -54,6 +54,9 @@ def pull(*, ref="main", sha=BASE, head=HEAD, ours=1, theirs=1):
     }
 
 
+ON_TRUNK = {"repository": {"default_branch": "trunk"}}
+
+
 def never(path):
     raise AssertionError(f"{path} was read")
 
@@ -151,21 +154,45 @@ def test_a_missing_base_commit_is_no_error_since_it_only_stands_in():
 
 @pytest.mark.parametrize("event", ["push", "schedule"])
 def test_push_and_schedule_trust_the_commit_itself(event):
-    context = detect(GITHUB | {"GITHUB_EVENT_NAME": event, "GITHUB_REF": "refs/heads/main"}, never)
+    context = github(event, ON_TRUNK, GITHUB_REF="refs/heads/main")
     assert (context.event, context.target_branch) == (event, "main")
     assert context.trust_ref == context.head_ref == MERGE
 
 
+@pytest.mark.parametrize(("branch", "aside"), [("trunk", False), ("release/1.x", True)])
+def test_a_change_to_another_branch_than_the_default_one_is_aside(branch, aside):
+    assert github("pull_request", pull(ref=branch) | ON_TRUNK).is_aside is aside
+    assert not github("pull_request", pull(ref=branch)).is_aside
+    group = {"merge_group": {"base_ref": f"refs/heads/{branch}", "head_sha": HEAD}}
+    assert github("merge_group", group | ON_TRUNK).is_aside is aside
+
+
 def test_a_tag_has_no_branch():
-    context = detect(GITHUB | {"GITHUB_EVENT_NAME": "push", "GITHUB_REF": "refs/tags/v1"}, never)
+    context = github("push", ON_TRUNK, GITHUB_REF="refs/tags/v1")
     assert context.target_branch is None
+
+
+@pytest.mark.parametrize("event", ["push", "workflow_dispatch", "repository_dispatch"])
+@pytest.mark.parametrize(
+    ("ref", "payload", "aside"),
+    [
+        ("refs/heads/trunk", ON_TRUNK, False),
+        ("refs/heads/feature", ON_TRUNK, True),
+        ("refs/tags/trunk", ON_TRUNK, True),
+        ("trunk", ON_TRUNK, True),
+        ("refs/heads/feature", {}, False),  # it names no default branch
+        ("refs/heads/feature", {"repository": {"default_branch": 7}}, False),
+        ("refs/heads/feature", b"]", False),
+    ],
+)
+def test_only_the_default_branch_has_a_policy_that_was_approved(event, ref, payload, aside):
+    assert github(event, payload, GITHUB_REF=ref).is_aside is aside
+    assert not github("schedule", payload, GITHUB_REF=ref).is_aside
 
 
 @pytest.mark.parametrize("event", ["workflow_dispatch", "repository_dispatch"])
 def test_manual_runs_trust_the_work_tree(event):
-    context = detect(
-        GITHUB | {"GITHUB_EVENT_NAME": event, "GITHUB_REF": "refs/heads/feature"}, never
-    )
+    context = github(event, ON_TRUNK, GITHUB_REF="refs/heads/feature")
     assert context.event == "manual"
     assert context.trust_ref is None
     assert context.target_branch is None
@@ -388,6 +415,18 @@ def test_gitlab_branch_pipelines(source, event, branch):
     assert context.trust_ref == (None if event == "manual" else MERGE)
     assert context.head_ref == MERGE
     assert not context.is_fork
+
+
+@pytest.mark.parametrize(
+    ("default", "own", "aside"),
+    [("main", "main", False), ("main", "feature", True), ("main", "", True), ("", "main", False)],
+)
+@pytest.mark.parametrize("source", ["push", "web", "schedule"])
+def test_on_gitlab_only_the_default_branch_has_an_approved_policy(source, default, own, aside):
+    own_branch = {"CI_DEFAULT_BRANCH": default, "CI_COMMIT_BRANCH": own}
+    environ = GITLAB | {"CI_PIPELINE_SOURCE": source} | own_branch
+    assert detect(environ, never).is_aside is aside
+    assert not detect(REQUEST | own_branch, never).is_aside
 
 
 def test_a_gitlab_tag_has_no_branch():

@@ -31,6 +31,7 @@ def test_the_default_branch_decides_and_the_head_is_a_forks():
     assert (context.target_branch, context.trust_ref) == ("trunk", "refs/heads/trunk")
     assert (context.head_ref, context.head_at) == (HEAD, "refs/pull/7/head")
     assert (context.repository, context.target_commit) == ("org/house", None)
+    assert not context.is_aside, "it follows the default branch, wherever it was started"
 
 
 def test_without_a_number_a_manual_run_stays_one():

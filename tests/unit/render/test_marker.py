@@ -30,22 +30,37 @@ def test_words_that_are_too_long_end_in_their_hash():
     assert re.fullmatch(r"lens-gate/demo \(y{59}…~[0-9a-f]{10}\) \[a_1_~[0-9a-f]{10}\]", name)
 
 
-@given(MARKERS, MARKERS)
-@example(Marker(policy="a:b"), Marker(policy="a", environment="b"))
-@example(Marker(policy="a", environment="%3A"), Marker(policy="a", environment=":"))
-@example(Marker(policy="p", matrix="x" * 200), Marker(policy="p", matrix="x" * 199 + "y"))
-@example(Marker(policy="p", matrix="\ud800"), Marker(policy="p", matrix="\udfff"))
-@example(Marker(policy="a--b"), Marker(policy="a-%2Db"))
-@example(Marker(policy="p", environment="a) [b"), Marker(policy="p", environment="a", matrix="b"))
+BRANCHES = st.just("") | WORDS
+
+
+@given(MARKERS, MARKERS, BRANCHES, BRANCHES)
+@example(Marker(policy="a @b"), Marker(policy="a"), "", "b")
+@example(Marker(policy="a:b"), Marker(policy="a", environment="b"), "", "")
+@example(Marker(policy="a", environment="%3A"), Marker(policy="a", environment=":"), "", "")
+@example(Marker(policy="p", matrix="x" * 200), Marker(policy="p", matrix="x" * 199 + "y"), "", "")
+@example(Marker(policy="p", matrix="\ud800"), Marker(policy="p", matrix="\udfff"), "", "")
+@example(Marker(policy="a--b"), Marker(policy="a-%2Db"), "", "")
+@example(
+    Marker(policy="p", environment="a) [b"), Marker(policy="p", environment="a", matrix="b"), "", ""
+)
 @example(
     Marker(policy="p", environment="a) [b", matrix="c"),
     Marker(policy="p", environment="a", matrix="b) [c"),
+    "",
+    "",
 )
-@example(Marker(policy="p", environment="a\n"), Marker(policy="p", environment="a"))
-def test_markers_that_differ_share_neither_a_line_nor_a_status(one, other):
+@example(Marker(policy="p", environment="a\n"), Marker(policy="p", environment="a"), "", "")
+def test_markers_that_differ_share_neither_a_line_nor_a_status(one, other, to, or_to):
     assume(one != other)
     assert marker_line(one) != marker_line(other)
-    assert status_name(one) != status_name(other)
+    assert status_name(one, to) != status_name(other, or_to)
+
+
+@given(MARKERS, BRANCHES, BRANCHES)
+def test_branches_that_differ_do_not_share_a_status(marker, to, or_to):
+    assume(to != or_to)
+    assert status_name(marker, to) != status_name(marker, or_to)
+    assert len(status_name(marker, to)) <= 255
 
 
 @given(MARKERS)
@@ -73,6 +88,8 @@ def test_status_names_are_what_branch_rules_ask_for():
     assert status_name(Marker(policy="demo", matrix="3.11")) == "lens-gate/demo [3.11]"
     both = Marker(policy="demo", environment="staging", matrix="eu, 3.11")
     assert status_name(both) == "lens-gate/demo (staging) [eu, 3.11]"
+    assert status_name(both, "release/1.x") == "lens-gate/demo (staging) [eu, 3.11] @release/1.x"
+    assert status_name(Marker(policy="demo", matrix="node@18")) == "lens-gate/demo [node@18]"
 
 
 @given(MARKERS, st.sampled_from(get_args(Outcome)), st.sampled_from(["\n", "\r\n"]))
