@@ -389,10 +389,7 @@ def _untrusted(
         policy=policy,
         policy_text=text,
         context=context,
-        refs=_refs(
-            why=f"{context.target_branch} has no policy yet",
-            head=head,
-        ),
+        refs=_refs(why=f"{context.target_branch} has no policy yet", head=head),
         changes=(),
         stored=lambda _scenario, _target: (),
         root=repository.root,

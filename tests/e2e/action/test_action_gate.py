@@ -1,6 +1,7 @@
 """The action in jobs of every kind, run step by step as GitHub's runner would."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,29 @@ def test_the_second_push_updates_what_the_first_said(origin, runner, forge):
     assert len(forge.comments) == 1
     assert [status["sha"] for status in forge.statuses][1] == house.git("rev-parse", "feature")
     assert len({status["sha"] for status in forge.statuses}) == 2
+
+
+def test_a_waiver_as_the_comment_offers_it_lets_the_same_commit_pass(origin, runner, forge):
+    house = origin(trusted(FAILING), api_url=forge.url, feature=CHANGED)
+    first = runner(house.pull_request("feature")).composite()
+    (comment,) = forge.comments
+    offered = re.search(r"```yaml\n(.*?)```", comment.body, re.DOTALL)[1]
+    work = Path(house.bare).with_name("author")
+    house.git("-C", str(work), "checkout", "-q", "main")
+    (work / "baselines").mkdir()
+    (work / "baselines" / "waivers.yaml").write_text(offered, "utf-8")
+    for words in (("add", "-A"), ("commit", "-qm", "accepted"), ("push", "-q", house.bare, "main")):
+        house.git("-C", str(work), *words)
+    again = runner(house.pull_request("feature")).composite()
+    assert (first.code, again.code) == (1, 0), again.log
+    assert again.outputs["outcome"] == "passed"
+    head = house.git("rev-parse", "feature")
+    assert [(s["sha"], s["state"]) for s in forge.statuses] == [
+        (head, "failure"),
+        (head, "success"),
+    ]
+    (comment,) = forge.comments
+    assert "passed" in comment.body.split("###")[1].splitlines()[0]
 
 
 @pytest.mark.parametrize("kind", ["push", "schedule", "workflow_dispatch"])
