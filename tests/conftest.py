@@ -21,7 +21,6 @@ _UNSEEN = pytest.StashKey[bool]()
 _UNTRACED = (
     "integration/cli/",
     "integration/docs/",
-    "integration/flows/test_flow_blocks.py",
     "integration/flows/test_flow_control.py",
     "integration/flows/test_flow_duet.py",
     "integration/flows/test_flow_evading.py",
@@ -37,7 +36,6 @@ _UNTRACED = (
     "integration/runner/test_run_ends.py",
     "integration/runner/test_run_loads.py",
     "integration/runner/test_timed_path.py",
-    "integration/transport/test_hostile_servers.py",
     "unit/bench/",
     "unit/judge/test_error_rates_",
     "unit/policy/test_policy_document.py",
@@ -45,8 +43,6 @@ _UNTRACED = (
     "unit/policy/test_policy_overlay.py",
     "unit/policy/test_policy_schema.py",
     "unit/policy_plan/test_refuse.py",
-    "unit/render/test_comment.py",
-    "unit/render/test_render_hostile.py",
     "unit/render/test_render_ladder.py",
     "unit/sim/test_sim_draws.py",
 )

@@ -12,6 +12,7 @@ from lens_gate.judge.power import (
     HistoryTrial,
     Odds,
     deciding_margin,
+    fewest_blocks,
     pairs_needed,
     shown_change,
     whole,
@@ -315,3 +316,14 @@ def test_the_pairs_needed_are_the_fewest():
     assert pairs_needed(at_size, 0.1, 0.1) is None
     assert pairs_needed(at_size, 0.1, 30.0) == 16
     assert pairs_needed(at_size, 0.1, 30.0, least=40) == 40
+
+
+@pytest.mark.parametrize("family", [1, 30, 100])
+def test_the_fewest_blocks_are_those_that_one_check_of_the_family_could_fail_with(family):
+    n = fewest_blocks(family)
+    # All pairs of blocks worse: the signed rank's smallest p-value is one sign pattern in 2^n.
+    least = reference.wilcoxon(
+        np.arange(1.0, n + 1.0), alternative="greater", method="exact"
+    ).pvalue
+    assert least <= 0.01 / family
+    assert n == 8 or 2 * least > 0.01 / family
