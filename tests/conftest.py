@@ -43,6 +43,7 @@ _UNTRACED = (
     "unit/policy/test_policy_overlay.py",
     "unit/policy/test_policy_schema.py",
     "unit/policy_plan/test_refuse.py",
+    "unit/render/test_comment.py::test_a_hundred_thousand_rows",
     "unit/render/test_render_ladder.py",
     "unit/sim/test_sim_draws.py",
 )
@@ -51,7 +52,7 @@ _UNTRACED = (
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
     """Switch the tracer of the coverage measurement off where it has nothing to see."""
-    place = item.path.relative_to(Path(__file__).parent).as_posix()
+    place = f"{item.path.relative_to(Path(__file__).parent).as_posix()}::{item.name}"
     if not (place.startswith(_UNTRACED) or item.get_closest_marker("hypothesis")):
         if item.config.stash.get(_UNSEEN, default=False):
             _forget()
