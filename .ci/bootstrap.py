@@ -90,7 +90,7 @@ def main() -> None:
     if not uv.exists() or version not in _output([uv, "--version"]).split():
         install_uv(python, version, hashes, env)
     subprocess.run(
-        [uv, "sync", "--locked", "--quiet", "--all-extras", "--python", python],
+        [uv, "sync", "--locked", "--quiet", "--all-extras", "--no-extra", "parquet", "--python", python],
         check=True,
         cwd=ROOT,
         env={**env, "UV_PROJECT_ENVIRONMENT": str(target), "VIRTUAL_ENV": str(target)},
