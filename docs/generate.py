@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ from lens_gate.metrics.catalogue import (
     default_margin,
     prior_sd,
 )
+from lens_gate.metrics.pricing import expected, resolve
 from lens_gate.policy import report_schema_text, schema_text
 from lens_gate.providers.table import PROVIDERS, wire
 from lens_gate.render.listing import authorised, features
@@ -34,6 +36,7 @@ from lens_gate.sim.dialects.flavor import TEXT, Flavor
 from lens_gate.sim.dialects.flavors import FLAVORS
 from lens_gate.sim.model import PROFILES
 from lens_gate.stats.looks import looks
+from lens_gate.units import format_usd
 
 Schema = Mapping[str, Any]
 Row = Sequence[str]
@@ -66,6 +69,21 @@ _LEAST: Final = 16
 _MOST: Final = 1000
 _CHANGES: Final = (0.2, 0.3, 0.5, 1.0)
 _FOUND: Final = "+20 %: E2E found"
+# What a gate costs: a question's tokens, the pairs of a clear change and of the default plan, the
+# merges of a month that run to the end, and well-known models by provider and price table.
+_ASKED: Final = 500
+_ANSWERED: Final = 150
+_EARLY: Final = 54
+_PLANNED: Final = 180
+_MERGES: Final = 30
+_PRICED: Final = (
+    ("openai", "openai", "gpt-4.1-mini"),
+    ("openai", "openai", "gpt-5.2"),
+    ("anthropic", "anthropic", "claude-haiku-4-5"),
+    ("anthropic", "anthropic", "claude-sonnet-4-6"),
+    ("gemini", "google", "gemini-2.5-flash"),
+    ("groq", "groq", "llama-3.3-70b-versatile"),
+)
 # A price's tiers and variants repeat its units: one row stands for all of them.
 _UNIT: Final = "UNIT"
 _SPANNED: Final = re.compile(r"(?<![\w/])(/__sim/stats|[a-z0-9]+(?:_[a-z0-9]+)+)(?!\w)")
@@ -415,6 +433,18 @@ def _flavors() -> str:
     return table(head, rows)
 
 
+def _costs() -> str:
+    """What a duet costs with well-known models, by the price table that is locked."""
+    rows = []
+    for provider, price_provider, model in _PRICED:
+        prices = resolve(price_provider, model, None, simulated=False, request_usd=Decimal(0))
+        pair = 2 * expected(prices, _ASKED, _ANSWERED)
+        usd = (format_usd(pair * n) for n in (_EARLY, _PLANNED, _PLANNED * _MERGES))
+        rows.append((f"`{provider}`", f"`{model}`", *usd))
+    early, planned = f"clear change ({_EARLY} pairs)", f"default plan ({_PLANNED} pairs)"
+    return table(("Provider", "Model", early, planned, "a month"), rows)
+
+
 def _report(name: str) -> str:
     root = json.loads(report_schema_text())
     schema = root["$defs"][name] if name else root
@@ -456,6 +486,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "rule": lambda: _policy_table("$defs", "rule"),
     "tool": lambda: _policy_table("$defs", "tool", head=True),
     "prompt": lambda: _policy_table("$defs", "prompt", head=True),
+    "costs": _costs,
     "providers": _providers,
     "servers": _servers,
     "params": _params,

@@ -1,4 +1,4 @@
-"""The README's five minutes, command by command, as a newcomer types them."""
+"""The first five minutes, command by command, as a newcomer types them."""
 
 import json
 import re
@@ -6,22 +6,22 @@ import shlex
 import subprocess
 from pathlib import Path
 
-README = Path(__file__).parents[3] / "README.md"
-MARK = "<!-- executed by tests/integration/cli/test_readme.py -->"
-# The commands are the README's; fewer requests and a faster clock show the same in less time.
+PAGE = Path(__file__).parents[3] / "docs" / "start.md"
+MARK = "<!-- executed by tests/integration/cli/test_start.py -->"
+# The commands are the page's; fewer requests and a faster clock show the same in less time.
 FEW = {"run": {"LENS_GATE_MAX_REQUESTS": "22"}, "gate": {"LENS_GATE_MAX_REQUESTS": "190"}}
 SLOW, FAST = "time_scale: 0.1 ", "time_scale: 0.04"
 
 
 def _commands() -> list[list[str]]:
-    text = README.read_text(encoding="utf-8")
+    text = PAGE.read_text(encoding="utf-8")
     assert text.count(MARK) == 1
     block = re.match(r"\s*```sh\n(.*?)```", text.partition(MARK)[2], re.DOTALL)
     assert block, "no sh block follows the mark"
     return [found for line in block[1].splitlines() if (found := shlex.split(line, comments=True))]
 
 
-def test_every_command_of_the_readme_exits_0(tmp_path, new_repo, lens, environ):
+def test_every_command_of_the_first_five_minutes_exits_0(tmp_path, new_repo, lens, environ):
     repo = new_repo(tmp_path / "repo", {"code.py": "x = 1\n"})
     commands = _commands()
     assert len(commands) >= 5
