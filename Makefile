@@ -14,7 +14,7 @@ JOBS ?= 3
 LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py duet.py hostile.py hostile_pull.py killed.py \
 	null.py other_ci.py publishing_more.py selftest.py selftest_long.py) \
 	tests/integration/cli/test_probes.py \
-	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py) \
+	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py library.py) \
 	$(addprefix tests/integration/flows/test_flow_,blocks.py selftest.py) \
 	tests/integration/transport/test_hostile_servers.py \
 	tests/unit/policy/test_policy_fuzz.py \
@@ -89,7 +89,10 @@ bench: $(VENV)/.ready
 	$(BIN)/python bench/wall_over_ideal.py
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/verdict_cost.py
+	$(BIN)/python bench/history_read.py
+	$(BIN)/python bench/history_changes.py
 	$(BIN)/python bench/start_up.py
+	$(BIN)/python bench/report_page.py
 	$(BIN)/python bench/action_start.py
 	$(BIN)/python -m bench.verdicts
 

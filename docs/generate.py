@@ -150,7 +150,7 @@ def _keys(
 
 def _policy_rows(schema: Schema, root: Schema) -> Iterator[Row]:
     for path, found, required in _keys(schema, root):
-        if path.startswith("gates[]."):  # a table of their own
+        if path.startswith(("gates[].", "publish[].")):  # tables of their own
             continue
         text = found.get("description", "")
         mark = _HEAD.match(text)
@@ -484,6 +484,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "price": _price_table,
     "scenario": lambda: _policy_table("$defs", "scenario"),
     "rule": lambda: _policy_table("$defs", "rule"),
+    "sink": lambda: _policy_table("$defs", "sink"),
     "tool": lambda: _policy_table("$defs", "tool", head=True),
     "prompt": lambda: _policy_table("$defs", "prompt", head=True),
     "costs": _costs,

@@ -4,7 +4,7 @@ A policy names the distributions whose entry points may be loaded; nothing else 
 installed is ever imported. Whoever asks decides what a row must be and which names are taken.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 
@@ -12,6 +12,7 @@ from lens_gate.errors import LensError
 
 PROVIDERS_GROUP = "lens_gate.providers"
 HOSTS_GROUP = "lens_gate.hosts"
+FORMATS_GROUP = "lens_gate.formats"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,16 +23,21 @@ class PlugIn:
     row: object
 
 
-def plugged(group: str, distributions: Iterable[str]) -> Mapping[str, PlugIn]:
+def plugged(
+    group: str, distributions: Iterable[str], *, beside: Sequence[str] = ()
+) -> Mapping[str, PlugIn]:
     """What the entry points of this group stand for, by their names.
+
+    ``beside`` are the groups that a distribution may serve instead of this one.
 
     Raises:
         LensError: a distribution is not installed or can't be loaded, or two give the same name.
     """
     found: dict[str, PlugIn] = {}
     for wanted in distributions:
-        points = _installed(wanted).entry_points.select(group=group)
-        if not points:
+        given = _installed(wanted).entry_points
+        points = given.select(group=group)
+        if not points and not any(given.select(group=other) for other in beside):
             raise LensError(
                 f"the distribution {wanted!r} has no entry point in the group {group!r}",
                 "it is no plug-in of this kind; remove it from plugins",

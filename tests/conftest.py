@@ -19,6 +19,11 @@ _UNSEEN = pytest.StashKey[bool]()
 # Tracing doubles the time of what runs in this process, and sees nothing of other processes. These,
 # and all of hypothesis, cover nothing that other tests don't: they run with tracing switched off.
 _UNTRACED = (
+    "integration/api/test_beside.py::test_many",
+    "integration/api/test_compare.py::test_a_service",
+    "integration/api/test_compare.py::test_rules_of_whole",
+    "integration/api/test_compare.py::test_what_costs",
+    "integration/api/test_judging.py::test_a_failed_gate",
     "integration/cli/",
     "integration/docs/",
     "integration/flows/test_flow_control.py",

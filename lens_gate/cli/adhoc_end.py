@@ -2,11 +2,13 @@
 
 import json
 
-from lens_gate.cli.terminal import say
+from lens_gate.cli.terminal import say, tell
 from lens_gate.errors import EXIT_BUDGET, EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM, EXIT_UNMEASURED
 from lens_gate.flows.adhoc import AdHoc, Measured
 from lens_gate.flows.outputs import RUN_FILE
+from lens_gate.flows.run_warnings import of_run
 from lens_gate.records.codec import to_json
+from lens_gate.render.escape import one_line
 from lens_gate.render.side_by_side import Column
 from lens_gate.units import format_duration, format_usd
 
@@ -16,6 +18,12 @@ INTERRUPTED = {"interrupted": EXIT_SIGINT, "terminated": EXIT_SIGTERM}
 def say_columns_json(columns: list[Column]) -> None:
     """The columns as one JSON value."""
     say(json.dumps([to_json(column) for column in columns], indent=2))
+
+
+def tell_warnings(found: Measured) -> None:
+    """What to know of this client and its network before trusting the numbers."""
+    for text in of_run(found.run):
+        tell(f"warning: {one_line(text, 300)}")
 
 
 def say_spend(found: Measured, asked: AdHoc) -> None:

@@ -55,10 +55,8 @@ _OPTIONS = (
     click.option(
         "--max-output-tokens",
         type=click.IntRange(1),
-        default=128,
-        show_default=True,
         metavar="N",
-        help="The longest answer.",
+        help="The longest answer [default: 128; of a trace's lengths, the longest].",
     ),
     click.option(
         "--max-usd",
@@ -97,7 +95,7 @@ def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
     def gathered(
         *,
         question: Document,
-        max_output_tokens: int,
+        max_output_tokens: int | None,
         max_usd: Decimal,
         max_duration: float,
         plugins: tuple[str, ...],
@@ -112,7 +110,13 @@ def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
             warmup: int,
             scenario: Mapping[str, object],
             side_by_side: bool = False,
+            made: object = None,
+            unasked: object = None,
         ) -> AdHoc:
+            """``made`` are prompts by another option, ``unasked`` those where nothing is asked."""
+            if made is not None and "prompts" in question:
+                raise LensError("prompts come twice, given and to be made", "keep one of them")
+            prompts = {"prompts": made or unasked or [DEFAULT_PROMPT]}
             return AdHoc(
                 targets=targets,
                 requests=requests,
@@ -124,7 +128,7 @@ def adhoc_options(function: Callable[..., int]) -> Callable[..., int]:
                 seed=seed,
                 plugins=plugins,
                 side_by_side=side_by_side,
-                scenario={**question, **scenario},
+                scenario={**prompts, **question, **scenario},
             )
 
         return function(order=order, **rest)
@@ -141,7 +145,8 @@ def _question_options(function: Callable[..., int]) -> Callable[..., int]:
     def gathered(
         *, texts: tuple[str, ...], file: str | None, system: str | None, **rest: object
     ) -> int:
-        question: Document = {"prompts": _prompts(texts, file)}
+        prompts = _prompts(texts, file)
+        question: Document = {"prompts": prompts} if prompts else {}
         question |= {} if system is None else {"system": system}
         return function(question=question, **rest)
 
@@ -153,4 +158,4 @@ def _question_options(function: Callable[..., int]) -> Callable[..., int]:
 def _prompts(texts: tuple[str, ...], file: str | None) -> object:
     if texts and file:
         raise LensError("prompts come twice, from --prompt and --prompts", "keep one of them")
-    return file or list(texts) or [DEFAULT_PROMPT]
+    return file or list(texts)

@@ -1,17 +1,12 @@
 """`lens-gate benchmark`: a load on one target, and its numbers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 
 import click
 
-from lens_gate.cli.adhoc_end import exit_code, say_columns_json, say_spend
-from lens_gate.cli.adhoc_options import (
-    TARGET_HELP,
-    adhoc_options,
-    cache_option,
-    warmup_option,
-)
+from lens_gate.cli.adhoc_end import exit_code, say_columns_json, say_spend, tell_warnings
+from lens_gate.cli.adhoc_options import TARGET_HELP, adhoc_options, cache_option
 from lens_gate.cli.terminal import outside, say, width
 from lens_gate.errors import LensError
 from lens_gate.flows.adhoc import AdHoc, measure_adhoc
@@ -25,6 +20,8 @@ _LOAD_HELP = (
     "pattern=ramp,from=1,to=20,over=30s or pattern=sweep,rates=[1,2,4] or "
     "pattern=trace,file=trace.csv."
 )
+# The first of them is a cold start itself; the others are what new connections are held against.
+_WARMUP_BEFORE_COLD = 6
 _LOAD_OPTIONS = (
     click.option(
         "-c",
@@ -78,12 +75,19 @@ def _load_options(function: Callable[..., int]) -> Callable[..., int]:
     metavar="N",
     help="How many are measured; in a sweep, in each of its steps.",
 )
-@warmup_option
+@click.option(
+    "--warmup",
+    type=click.IntRange(0),
+    metavar="N",
+    help="Requests before it that are not measured, and cost all the same [default: 1; with "
+    f"--cold {_WARMUP_BEFORE_COLD}, to hold cold ones against].",
+)
 @click.option(
     "--input-tokens",
     type=click.IntRange(1),
     metavar="N",
-    help="Make prompts of about so many tokens, instead of --prompt.",
+    help="Make prompts of about so many tokens, instead of --prompt [default, with a trace: the "
+    "lengths of its requests].",
 )
 @_load_options
 @click.option(
@@ -100,7 +104,7 @@ def command(
     scenario: Document,
     target: str,
     requests: int,
-    warmup: int,
+    warmup: int | None,
     input_tokens: int | None,
     peer: str | None,
     as_json: bool,
@@ -111,11 +115,19 @@ def command(
     lens-gate benchmark --target openai:gpt-4.1-mini -n 50 -c 4
     lens-gate benchmark --target vllm:m@http://localhost:8000/v1,price=free --rate 5 -n 200
     """  # noqa: D301  # \b is the character by which click keeps the lines as they are
-    if input_tokens is not None:
-        scenario = {**scenario, "prompts": {"synthetic": {"input_tokens": input_tokens}}}
-    asked = order((target,), requests=requests, warmup=warmup, scenario=scenario)
+    if warmup is None:
+        warmup = _WARMUP_BEFORE_COLD if scenario.get("connection") == "cold" else 1
+    asked = order(
+        (target,),
+        requests=requests,
+        warmup=warmup,
+        scenario=scenario,
+        made=None if input_tokens is None else {"synthetic": {"input_tokens": input_tokens}},
+        unasked=_unasked(scenario["load"]),
+    )
     with outside() as world:
         found = measure_adhoc(asked, world)
+    tell_warnings(found)
     shown = columns(found)
     if as_json:
         say_columns_json(shown)
@@ -138,6 +150,12 @@ def _load(concurrency: int | None, rate: float | None, load: str | None) -> Docu
     for setting in _settings(load):
         put(document, setting)
     return document
+
+
+def _unasked(load: object) -> object:
+    """Prompts where nothing is asked: for a trace such as are as long as its own were."""
+    replayed = isinstance(load, Mapping) and load.get("pattern") == "trace"
+    return {"synthetic": {}} if replayed else None
 
 
 def _settings(text: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import click
 
-from lens_gate.cli.adhoc_end import exit_code, say_columns_json, say_spend
+from lens_gate.cli.adhoc_end import exit_code, say_columns_json, say_spend, tell_warnings
 from lens_gate.cli.adhoc_options import adhoc_options, cache_option, warmup_option
 from lens_gate.cli.terminal import outside, say
 from lens_gate.errors import LensError
@@ -62,6 +62,7 @@ def command(
     asked = order(targets, requests=pairs, warmup=warmup, scenario=scenario, side_by_side=True)
     with outside() as world:
         found = measure_adhoc(asked, world)
+    tell_warnings(found)
     shown = columns(found)
     if as_json:
         say_columns_json(shown)

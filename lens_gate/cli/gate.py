@@ -11,10 +11,11 @@ from lens_gate.cli.workflow_options import fail_on_option, posting_options
 from lens_gate.errors import LensError
 from lens_gate.flows.failing import A_BUG, Failed, deliver_error
 from lens_gate.flows.framing import Posting
-from lens_gate.flows.gate import Order, gate
+from lens_gate.flows.gate import Order, gated
 from lens_gate.flows.outputs import REPORT_FILE, SUMMARY_FILE
 from lens_gate.flows.overriding import FailOn
 from lens_gate.flows.publishing import deliver
+from lens_gate.flows.sinking import push_report
 from lens_gate.render.terminal import terminal
 
 
@@ -25,13 +26,15 @@ from lens_gate.render.terminal import terminal
 def command(order: Order, *, fail_on: FailOn | None, posting: Posting) -> int:
     """Measure, judge and report: the whole gate.
 
-    Writes run.jsonl, report.json, summary.md and junit.xml to the output folder, prints the
-    verdicts, tells GitHub or GitLab where it runs there, and ends with the gate's exit code.
+    Writes run.jsonl, report.json, report.html, summary.md and junit.xml to the output folder,
+    prints the verdicts, tells GitHub or GitLab where it runs there, and ends with the gate's exit
+    code.
     """
     order = replace(order, overrides=replace(order.overrides, fail_on=fail_on))
     with outside() as world:
         try:
-            report = gate(order, world)
+            done = gated(order, world)
+            report = done.report
             say(terminal(report, width=width(), colour=colour()))
             tell(f"wrote {order.output / REPORT_FILE} and {order.output / SUMMARY_FILE}")
             delivered = deliver(report, posting, order.output, world)
@@ -43,4 +46,5 @@ def command(order: Order, *, fail_on: FailOn | None, posting: Posting) -> int:
                 command_lines(deliver_error(failed, world))
             raise
     command_lines(delivered.commands)
+    push_report(report, done.pushing, order.output, world)
     return delivered.exit_code

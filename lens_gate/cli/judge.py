@@ -25,7 +25,7 @@ from lens_gate.render.terminal import terminal
 def command(run_path: Path, policy_path: str | None, output: Path) -> int:
     """Judge a saved run, under its policy or another one.
 
-    Writes report.json, summary.md and junit.xml, and ends with the gate's exit code.
+    Writes report.json, report.html, summary.md and junit.xml, and ends with the gate's exit code.
     """
     with outside() as world:
         report = judge_saved(run_path, policy_path, output, world)

@@ -60,7 +60,7 @@ output_option = click.option(
     default=Path("lens-gate-out"),
     show_default=True,
     metavar="DIR",
-    help="Where run.jsonl, report.json, summary.md and junit.xml go.",
+    help="Where run.jsonl, report.json, report.html, summary.md and junit.xml go.",
 )
 seed_option = click.option(
     "--seed",

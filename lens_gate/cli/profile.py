@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import click
 
+from lens_gate.cli.adhoc_end import tell_warnings
 from lens_gate.cli.adhoc_options import TARGET_HELP, adhoc_options
 from lens_gate.cli.terminal import outside, say, width
 from lens_gate.errors import EXIT_OK, EXIT_UNMEASURED
@@ -27,6 +28,7 @@ def command(*, order: Callable[..., AdHoc], target: str, no_stream: bool) -> int
     asked = order((target,), requests=1, warmup=0, scenario=scenario)
     with outside() as world:
         found = measure_adhoc(asked, world)
+    tell_warnings(found)
     sample = next(iter(measured(found.run.samples)), None)
     if sample is None:
         say("nothing was measured: " + (found.run.end.detail if found.run.end else "cut off"))

@@ -4,29 +4,22 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
-from rich.progress import (
-    Progress as Bars,
-)
 
+from lens_gate.cli.live import LiveView
 from lens_gate.flows.outside import Outside
 from lens_gate.render.escape import log
 from lens_gate.runner.measure import Progress
 from lens_gate.units import format_usd
 
 _WIDTH_WITHOUT_TERMINAL = 120
+# The view that is on the terminal now: whatever else is written there takes its place meanwhile.
+_on_show: list[LiveView] = []
 
 
 def say(text: str) -> None:
@@ -51,10 +44,13 @@ def command_lines(text: str) -> None:
 
 
 def _print(text: str, *, err: bool = False) -> None:
-    try:
-        click.echo(text, nl=not text.endswith("\n"), err=err)
-    except (BrokenPipeError, ValueError, OSError):
-        return
+    with ExitStack() as stack:
+        for view in _on_show:
+            stack.enter_context(view.aside())
+        try:
+            click.echo(text, nl=not text.endswith("\n"), err=err)
+        except (BrokenPipeError, ValueError, OSError):
+            return
 
 
 def width() -> int:
@@ -101,31 +97,15 @@ def _onlooker() -> Iterator[Callable[[Progress], None]]:
 
 @contextmanager
 def _live() -> Iterator[Callable[[Progress], None]]:
-    bars = Bars(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[money]}", markup=False),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    tasks: dict[str, TaskID] = {}
-
-    def observe(progress: Progress) -> None:
-        if progress.cell not in tasks:
-            tasks[progress.cell] = bars.add_task(progress.cell, total=progress.total, money="")
-        failed = f", {progress.failed} failed" if progress.failed else ""
-        money = f"{format_usd(progress.spend.spent_usd)} of {format_usd(progress.spend.cap_usd)}"
-        bars.update(
-            tasks[progress.cell],
-            completed=progress.done,
-            total=progress.total,
-            money=money + failed,
-        )
-
-    with bars:
-        yield observe
+    plain = bool(os.environ.get("NO_COLOR"))
+    console = Console(stderr=True, color_system=None if plain else "auto", highlight=False)
+    view = LiveView(console)
+    _on_show.append(view)
+    try:
+        yield view.observe
+    finally:
+        _on_show.remove(view)
+        view.close()
 
 
 def _quiet() -> Callable[[Progress], None]:

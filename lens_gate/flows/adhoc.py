@@ -1,12 +1,12 @@
-"""Measuring without a policy: targets and loads from the command line, under the same rules.
+"""Measuring without a policy: targets and loads as they are named, under the same rules.
 
 What the user asks for becomes a policy in memory, so that every check, the caps, the ledger and
 the journal are those of the gate. There are no rules in it, and nothing is judged.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -22,27 +22,31 @@ from lens_gate.policy.plan import make_plan
 from lens_gate.policy.spec import Document, names_for, target_document
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan
-from lens_gate.records.policy import Policy
+from lens_gate.records.policy import Budget, Policy
 from lens_gate.records.run import Run
 from lens_gate.runner.wire import base_url_of
 
 SCENARIO = "adhoc"
 WHERE = "the command line"
+_FOR_EVER_S = 1e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdHoc:
     """What to send where.
 
-    ``scenario`` holds keys of a policy's scenario: prompts, system, load, cache, connection ....
-    ``seed`` ``None``: a fresh one is drawn and printed. ``plugins`` are the distributions whose
-    providers may be used.
+    ``targets`` are specs (``policy.spec``) or mappings, as a policy has its targets. ``name`` is
+    the scenario's key, ``where`` what the order came by, for messages. ``scenario`` holds keys of a
+    policy's scenario: prompts, system, load, cache, connection .... ``seed`` ``None``: a fresh one
+    is drawn and printed. ``plugins`` are the distributions whose providers may be used. ``whole``:
+    as many are planned as are asked for, however long it is expected to take; nobody knows that of
+    a target, and the cap on time ends the run all the same.
     """
 
-    targets: Sequence[str]
+    targets: Sequence[str | Mapping[str, object]]
     requests: int
     warmup: int
-    max_output_tokens: int
+    max_output_tokens: int | None
     max_usd: Decimal
     max_duration_s: float
     output: Path
@@ -50,6 +54,9 @@ class AdHoc:
     side_by_side: bool = False
     scenario: Mapping[str, object] = field(default_factory=dict)
     plugins: Sequence[str] = ()
+    name: str = SCENARIO
+    where: str = WHERE
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +76,39 @@ class Measured:
         return base_url_of(found, self.providers[target]).startswith("https:")
 
 
-def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
-    """Plan, measure and journal what was asked for.
+def measure_adhoc(
+    order: AdHoc, outside: Outside, *, check: Callable[[Plan], None] = lambda _plan: None
+) -> Measured:
+    """Plan, measure and journal what was asked for; ``check`` may refuse the plan.
 
     Raises:
         LensError: the request makes no sense, a price or a key is missing, the caps are too small.
+    """
+    plan, providers = plan_adhoc(order, outside)
+    check(plan)
+    run = measure_plan(
+        plan,
+        Conduct(
+            header=new_header(plan, outside, commit=None, dirty=False, providers=providers),
+            journal_path=order.output / RUN_FILE,
+            providers=providers,
+            keys=resolve_keys(plan.policy, outside),
+            side_by_side=order.side_by_side,
+        ),
+        outside,
+    )
+    specs = {
+        key: target if isinstance(target, str) else key
+        for key, target in zip(plan.policy.targets, order.targets, strict=True)
+    }
+    return Measured(run=run, plan=plan, providers=providers, specs=specs)
+
+
+def plan_adhoc(order: AdHoc, outside: Outside) -> tuple[Plan, Mapping[str, Provider]]:
+    """What would be sent at what cost, and the targets' protocols; nothing is sent.
+
+    Raises:
+        LensError: the request makes no sense, a price is missing, the caps are too small.
     """
     policy = adhoc_policy(order, outside.cwd)
     seed = outside.entropy() if order.seed is None else order.seed
@@ -81,28 +116,21 @@ def measure_adhoc(order: AdHoc, outside: Outside) -> Measured:
         providers = protocols(policy)
         prices = unit_prices(policy, providers, at=outside.now())
     except InputError as error:
-        raise _plain(error) from None
+        raise plain(error) from None
     plan = make_plan(
         policy,
-        budget=policy.budget,
+        budget=planning_budget(order, policy),
         seed=seed,
         prices=prices,
         providers=providers,
         history={},
     )
-    run = measure_plan(
-        plan,
-        Conduct(
-            header=new_header(plan, outside, commit=None, dirty=False, providers=providers),
-            journal_path=order.output / RUN_FILE,
-            providers=providers,
-            keys=resolve_keys(policy, outside),
-            side_by_side=order.side_by_side,
-        ),
-        outside,
-    )
-    specs = dict(zip(policy.targets, order.targets, strict=True))
-    return Measured(run=run, plan=plan, providers=providers, specs=specs)
+    return replace(plan, budget=policy.budget), providers
+
+
+def planning_budget(order: AdHoc, policy: Policy) -> Budget:
+    """The caps that decide how many requests are planned."""
+    return replace(policy.budget, max_duration_s=_FOR_EVER_S) if order.whole else policy.budget
 
 
 def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
@@ -111,12 +139,21 @@ def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
     Raises:
         LensError: it makes no sense; the message lists all that is wrong.
     """
+    return read_adhoc(order, adhoc_document(order), cwd)
+
+
+def adhoc_document(order: AdHoc) -> Document:
+    """The same before it is read.
+
+    Raises:
+        LensError: a plug-in is missing, or a target is no spec.
+    """
     rows = provider_rows(order.plugins)
-    targets = [target_document(spec, rows) for spec in order.targets]
+    targets = [_document(target, rows) for target in order.targets]
     named = dict(zip(names_for(targets), targets, strict=True))
-    document: Document = {
+    return {
         "version": 1,
-        "name": SCENARIO,
+        "name": order.name,
         "budget": {
             "max_usd": format(order.max_usd, "f"),
             # Twice, so that a request that must be sent again is no shorter run: money is the cap.
@@ -127,23 +164,47 @@ def adhoc_policy(order: AdHoc, cwd: Path) -> Policy:
         "plugins": list(order.plugins),
         "targets": named,
         "scenarios": {
-            SCENARIO: {
+            order.name: {
                 "targets": list(named),
-                "max_output_tokens": order.max_output_tokens,
+                **_limit(order),
                 "samples": {"min": 1, "max": order.requests, "warmup": order.warmup},
                 **order.scenario,
             }
         },
     }
+
+
+def read_adhoc(order: AdHoc, document: Document, cwd: Path) -> Policy:
+    """The policy of a document that was made for this order; its files are in ``cwd``.
+
+    Raises:
+        LensError: it makes no sense; the message lists all that is wrong.
+    """
+    try:
+        text = json.dumps(document)
+    except (TypeError, ValueError) as error:
+        raise LensError(
+            f"{order.where}: {error}", "give text, numbers, lists and mappings"
+        ) from None
     try:
         return load(
-            json.dumps(document).encode(),
-            file=WHERE,
+            text.encode(),
+            file=order.where,
             read_file=read_worktree_file(cwd),
-            providers=rows,
+            providers=provider_rows(order.plugins),
         )
     except InputError as error:
-        raise _plain(error) from None
+        raise plain(error) from None
+
+
+def _document(target: str | Mapping[str, object], rows: Mapping[str, Provider]) -> Document:
+    return target_document(target, rows) if isinstance(target, str) else dict(target)
+
+
+def _limit(order: AdHoc) -> Document:
+    """Without a limit of its own an order has a policy's: of a trace's answers, the longest."""
+    limit = order.max_output_tokens
+    return {} if limit is None else {"max_output_tokens": limit}
 
 
 def _most_steps(order: AdHoc) -> int:
@@ -157,7 +218,7 @@ def _most_steps(order: AdHoc) -> int:
     return max(1, *(len(s) for s in steps if isinstance(s, Sequence))) if steps else 1
 
 
-def _plain(error: InputError) -> LensError:
+def plain(error: InputError) -> LensError:
     """Problems without places: there is no file to look at."""
     hints = [problem.hint for problem in error.problems if problem.hint]
     return LensError(

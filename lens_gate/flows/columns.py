@@ -1,18 +1,22 @@
 """From a run without a policy to what is shown of it: a column for each target."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lens_gate.flows.adhoc import Measured
 from lens_gate.judge.side_by_side import mean_change, typical_change
+from lens_gate.load.question import output_limit
 from lens_gate.metrics.arms import head_arm, measured
 from lens_gate.metrics.catalogue import CATALOGUE
+from lens_gate.metrics.client_health import basis, merged_note
 from lens_gate.metrics.cold_start import cold_start
 from lens_gate.metrics.summary import price_remarks, remarks, statistics
 from lens_gate.metrics.sweep import saturation, step_reports
 from lens_gate.metrics.window import load_report
+from lens_gate.metrics.workload import length_check, limit_check
 from lens_gate.records.difference import Difference
 from lens_gate.records.plan import CellPlan
+from lens_gate.records.policy import Scenario
 from lens_gate.records.sample import Sample
 from lens_gate.render.side_by_side import Column
 
@@ -51,13 +55,24 @@ def _column(
         steps=steps,
         saturation=saturation(steps) if steps else None,
         cold=cold_start(samples),
+        basis=basis(own),
         notes=(
             *ended,
             *([f"the first failure said: {example}"] if example else []),
             *remarks(samples),
             *price_remarks(cell.prices, samples, created=found.run.header.created),
+            *merged_note(own),
+            *_workload(samples, found.plan.policy.scenarios[cell.scenario]),
         ),
     )
+
+
+def _workload(samples: Sequence[Sample], scenario: Scenario) -> Iterator[str]:
+    """Whether lengths and limits were kept to."""
+    prompts = scenario.prompts
+    lengths = {p.id: p.input_tokens for p in prompts if p.input_tokens is not None}
+    limits = {p.id: output_limit(scenario, p) for p in prompts}
+    yield from filter(None, (length_check(samples, lengths), limit_check(samples, limits)))
 
 
 def _differences(first: Sequence[Sample], other: Sequence[Sample]) -> Mapping[str, Difference]:

@@ -15,12 +15,16 @@ from lens_gate.flows.mode import Choice
 from lens_gate.flows.outputs import RUN_FILE, discard_reports, refuse_link, write_report
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.overriding import AS_WRITTEN, Overrides, as_asked, overridden
+from lens_gate.flows.paging import NOTHING_BEHIND, Behind, write_page
 from lens_gate.flows.planning import Lowered, lower, protocols
 from lens_gate.flows.preparing import Prepared, prepare, resolve_keys, stored_runs
 from lens_gate.flows.reporting import Setting, empty_report, run_report
+from lens_gate.flows.sinking import Pushing, pushing_of
 from lens_gate.flows.sources import Sources, find_sources
+from lens_gate.flows.streaming import streaming
 from lens_gate.judge.null import null_rate
 from lens_gate.judge.wording import next_step
+from lens_gate.records.destination import Destination
 from lens_gate.records.policy import Budget, Policy
 from lens_gate.records.report import Outcome, Refs, Report
 from lens_gate.records.run import Mode, Run, RunHeader
@@ -61,6 +65,11 @@ class _Job:
     seed: int
     outside: Outside
 
+    @property
+    def pushing(self) -> Pushing:
+        """Where its numbers may go."""
+        return pushing_of(self.sources)
+
     def nothing_sent(self, choice: Choice | None, outcome: Outcome, why: str) -> Report:
         """The report of a gate that sends nothing, with all waivers, none of them used."""
         setting = _setting(self.sources, self.seed, _refs(self.sources, choice), choice)
@@ -72,14 +81,33 @@ class _Job:
         return replace(report, waivers=waivers, next_step=next_step(outcome, (), waivers=waivers))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gated:
+    """A gate's report, and where its numbers are to be pushed."""
+
+    report: Report
+    pushing: Pushing
+
+
 def gate(order: Order, outside: Outside) -> Report:
     """Measure, judge, write ``run.jsonl`` and the report's files; give the report.
 
     Raises:
         LensError: the request is wrong, or the world did not answer; nothing measured is lost.
     """
+    return gated(order, outside).report
+
+
+def gated(order: Order, outside: Outside) -> Gated:
+    """As ``gate``; what the policy has pushed once the host is told stands beside the report.
+
+    Raises:
+        LensError: as above.
+    """
     discard_reports(order.output)
     job = _job(order, outside)
+    delivered: tuple[Destination, ...] = ()
+    behind = NOTHING_BEHIND
     if job.sources.not_measured:
         report = job.nothing_sent(None, "not_measured", job.sources.not_measured)
     else:
@@ -87,11 +115,12 @@ def gate(order: Order, outside: Outside) -> Report:
         if mode.choice.mode == "unchanged":
             report = job.nothing_sent(mode.choice, "unchanged", mode.choice.why)
         else:
-            report = _measured(job, mode, order)
+            report, behind, delivered = _measured(job, mode, order)
     report = replace(report, null_rate=null_rate(job.sources.nulls))
     report = as_asked(report, order.overrides)
     write_report(order.output, report)
-    return report
+    write_page(order.output, report, behind)
+    return Gated(report=report, pushing=replace(job.pushing, delivered=delivered))
 
 
 def _job(order: Order, outside: Outside) -> _Job:
@@ -107,15 +136,20 @@ def _job(order: Order, outside: Outside) -> _Job:
     )
 
 
-def _measured(job: _Job, mode: Chosen, order: Order) -> Report:
-    """The report of a gate that measures, or of what kept it from doing so."""
+def _measured(
+    job: _Job, mode: Chosen, order: Order
+) -> tuple[Report, Behind, tuple[Destination, ...]]:
+    """The report of a gate that measures, or of what kept it from doing so.
+
+    Beside it what it rests on, and the sinks that took every sample while the run went on.
+    """
     try:
         prepared = _prepare(job, mode)
-        run = _measure(prepared, job, order)
+        run, delivered = _measure(prepared, job, order)
     except BudgetError as error:
-        return job.nothing_sent(mode.choice, "budget", error.message)
+        return job.nothing_sent(mode.choice, "budget", error.message), NOTHING_BEHIND, ()
     except _MissingKeyError as error:
-        return job.nothing_sent(mode.choice, "not_measured", error.message)
+        return job.nothing_sent(mode.choice, "not_measured", error.message), NOTHING_BEHIND, ()
     policy, choice = job.sources.policy, mode.choice
     judged = judge(
         policy, run, prepared.stored, prepared.providers, job.accepted, offer=choice.offer
@@ -123,7 +157,7 @@ def _measured(job: _Job, mode: Chosen, order: Order) -> Report:
     refs = _as_measured(_refs(job.sources, choice), run.header)
     setting = _setting(job.sources, job.seed, refs, choice)
     known = replace(setting, warnings=prepared.plan.warnings, differing=mode.differing)
-    return _report(run, judged, known)
+    return _report(run, judged, known), _behind(run, judged), delivered
 
 
 def measure_only(order: Order, outside: Outside) -> Run:
@@ -141,7 +175,7 @@ def measure_only(order: Order, outside: Outside) -> Run:
     mode = chosen(job.sources)
     if mode.choice.mode == "unchanged":
         raise UnchangedError(f"unchanged, and not measured: {mode.choice.why}")
-    return _measure(_prepare(job, mode), job, order)
+    return _measure(_prepare(job, mode), job, order)[0]
 
 
 def judge_saved(run_path: Path, policy_path: str | None, output: Path, outside: Outside) -> Report:
@@ -164,6 +198,7 @@ def judge_saved(run_path: Path, policy_path: str | None, output: Path, outside: 
     report = _report(run, judged, _with_policy_warning(setting, run, policy))
     report = replace(report, null_rate=null_rate(sources.nulls))
     write_report(output, report)
+    write_page(output, report, _behind(run, judged))
     return report
 
 
@@ -183,7 +218,8 @@ def _prepare(job: _Job, mode: Chosen) -> Prepared:
     )
 
 
-def _measure(prepared: Prepared, job: _Job, order: Order) -> Run:
+def _measure(prepared: Prepared, job: _Job, order: Order) -> tuple[Run, tuple[Destination, ...]]:
+    """The run, and the sinks that took every sample of it while it went on."""
     plan, sources, outside = prepared.plan, job.sources, job.outside
     try:
         keys = resolve_keys(sources.policy, outside)
@@ -203,18 +239,17 @@ def _measure(prepared: Prepared, job: _Job, order: Order) -> Run:
         control=_control_commit(prepared, sources),
     )
     header = replace(header, base=_base(sources, prepared.choice))
-    return measure_plan(
-        plan,
-        Conduct(
-            header=header,
-            journal_path=order.output / RUN_FILE,
-            providers=prepared.providers,
-            keys=keys,
-            control_keys=control_keys,
-            after_look=looking(terms_of(sources.policy, header, prepared.providers, job.accepted)),
-        ),
-        outside,
+    how = Conduct(
+        header=header,
+        journal_path=order.output / RUN_FILE,
+        providers=prepared.providers,
+        keys=keys,
+        control_keys=control_keys,
+        after_look=looking(terms_of(sources.policy, header, prepared.providers, job.accepted)),
     )
+    with streaming(job.pushing, header, order.output, outside) as streams:
+        run = measure_plan(plan, how, streams.joined(outside))
+    return run, streams.delivered
 
 
 def _control_commit(prepared: Prepared, sources: Sources) -> str | None:
@@ -222,6 +257,11 @@ def _control_commit(prepared: Prepared, sources: Sources) -> str | None:
     if prepared.plan.control is None:
         return None
     return prepared.control_commit or sources.commit
+
+
+def _behind(run: Run, judged: Judged) -> Behind:
+    stored = {cell: history.runs for cell, history in judged.histories.items()}
+    return Behind(run=run, stored=stored)
 
 
 def _report(run: Run, judged: Judged, setting: Setting) -> Report:

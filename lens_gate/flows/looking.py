@@ -1,6 +1,7 @@
 """The judge at work while a duet is measured: what each look comes to."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lens_gate.judge.sequential import answer, look, opening
 from lens_gate.judge.terms import Terms
@@ -17,6 +18,6 @@ def looking(terms: Terms) -> Callable[[str, int, Sequence[Sample]], LookAnswer]:
 
     def after_look(cell: str, pairs: int, samples: Sequence[Sample]) -> LookAnswer:
         states[cell] = look(terms, states[cell], samples, pairs)
-        return answer(terms, states[cell])
+        return replace(answer(terms, states[cell]), open=states[cell].looks[-1].open)
 
     return after_look

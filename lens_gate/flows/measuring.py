@@ -2,10 +2,7 @@
 
 import asyncio
 import platform
-import signal
-import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +10,11 @@ from pathlib import Path
 from lens_gate import __version__
 from lens_gate.flows.networks import control_networks, networks, noted
 from lens_gate.flows.outside import Outside
+from lens_gate.flows.stopping import stopped_by
 from lens_gate.plugins import versions
 from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan
-from lens_gate.records.run import EndReason, Mode, Run, RunHeader
+from lens_gate.records.run import Mode, Run, RunHeader
 from lens_gate.runner.duet import AfterLook, to_the_end
 from lens_gate.runner.journal import Journal, open_journal, read_run
 from lens_gate.runner.measure import Onlookers, hopeless, measure
@@ -130,7 +128,8 @@ class Conduct:
 def measure_plan(plan: Plan, how: Conduct, outside: Outside) -> Run:
     """Measure, and read back what the journal kept: what is judged is what was written.
 
-    SIGINT and SIGTERM end the run cleanly; the run's end says so. A second one ends the process.
+    SIGINT and SIGTERM end the run cleanly, or whatever ``outside`` has in their place; the run's
+    end says so. A second signal ends the process.
 
     Raises:
         WorldError: the journal can't be written, or a simulated provider did not start.
@@ -169,7 +168,7 @@ class _Work:
 async def _measure(work: _Work, outside: Outside) -> None:
     interrupt = asyncio.Event()
     plan, how = work.plan, work.how
-    with _signals(interrupt, outside) as why:
+    with stopped_by(interrupt, outside.stop, outside.tell) as why:
         async with open_wires(
             plan,
             providers=how.providers,
@@ -185,6 +184,7 @@ async def _measure(work: _Work, outside: Outside) -> None:
                 after_look=how.after_look,
                 interrupt=interrupt,
                 why=lambda: why[0],
+                seen=outside.seen,
             )
             await measure(
                 plan,
@@ -192,33 +192,5 @@ async def _measure(work: _Work, outside: Outside) -> None:
                 journal=work.journal,
                 onlookers=onlookers,
                 side_by_side=how.side_by_side,
+                own_process=outside.stop is None,
             )
-
-
-@contextmanager
-def _signals(interrupt: asyncio.Event, outside: Outside) -> Iterator[list[EndReason]]:
-    """Turn the first SIGINT or SIGTERM into an interrupt; leave the second to its default."""
-    why: list[EndReason] = ["interrupted"]
-    loop = asyncio.get_running_loop()
-    names: dict[signal.Signals, EndReason] = {
-        signal.SIGINT: "interrupted",
-        signal.SIGTERM: "terminated",
-    }
-
-    def stop(number: signal.Signals) -> None:
-        why[0] = names[number]
-        interrupt.set()
-        outside.tell("stopping: what was measured is kept; there will be no verdict")
-        for name in names:
-            loop.remove_signal_handler(name)
-
-    if sys.platform == "win32":
-        yield why
-        return
-    for name in names:
-        loop.add_signal_handler(name, stop, name)
-    try:
-        yield why
-    finally:
-        for name in names:
-            loop.remove_signal_handler(name)

@@ -11,6 +11,7 @@ from lens_gate.render.report_json import read_report, report_json
 RUN_FILE = "run.jsonl"
 REPORT_FILE = "report.json"
 SUMMARY_FILE = "summary.md"
+HTML_FILE = "report.html"
 JUNIT_FILE = "junit.xml"
 GITLAB_ANNOTATIONS = "gl-annotations.json"
 GITLAB_CODE_QUALITY = "gl-code-quality-report.json"
@@ -18,6 +19,7 @@ GITLAB_METRICS = "gl-metrics.txt"
 _OF_REPORT = (
     REPORT_FILE,
     SUMMARY_FILE,
+    HTML_FILE,
     JUNIT_FILE,
     GITLAB_ANNOTATIONS,
     GITLAB_CODE_QUALITY,

@@ -7,7 +7,7 @@ from typing import Final
 
 from lens_gate.errors import LensError
 from lens_gate.flows.guarded import guarded
-from lens_gate.plugins import PROVIDERS_GROUP, PlugIn, plugged
+from lens_gate.plugins import FORMATS_GROUP, PROVIDERS_GROUP, PlugIn, plugged
 from lens_gate.providers.interface import Provider, fits_anywhere
 from lens_gate.providers.table import PROVIDERS
 
@@ -28,7 +28,7 @@ def provider_rows(plugins: Sequence[str]) -> Mapping[str, Provider]:
     Raises:
         LensError: a plug-in is missing or broken, is no provider, or takes a built-in's name.
     """
-    found = plugged(PROVIDERS_GROUP, plugins)
+    found = plugged(PROVIDERS_GROUP, plugins, beside=(FORMATS_GROUP,))
     return {**PROVIDERS, **{name: _checked(name, plug_in) for name, plug_in in found.items()}}
 
 

@@ -25,14 +25,15 @@ from lens_gate.judge.wording import (
     next_step,
     pair_apportion,
 )
+from lens_gate.load.question import output_limit
 from lens_gate.metrics.arms import measured, of_arm
 from lens_gate.metrics.bins import bins
-from lens_gate.metrics.client_health import client_lag_p99, clocks, merged_share
+from lens_gate.metrics.client_health import basis, client_lag_p99, clocks, merged_share
 from lens_gate.metrics.cold_start import cold_start
 from lens_gate.metrics.summary import price_remarks, remarks, statistics, stored_statistics
 from lens_gate.metrics.sweep import saturation, step_reports
 from lens_gate.metrics.window import load_report
-from lens_gate.metrics.workload import cache_note, length_check
+from lens_gate.metrics.workload import cache_note, length_check, limit_check
 from lens_gate.policy.fingerprint import NONE
 from lens_gate.records.load_report import Saturation, StepReport
 from lens_gate.records.plan import CellPlan
@@ -218,7 +219,8 @@ def _cell_report(plan: CellPlan, run: Run, judged: Judged, setting: Setting) -> 
         notes=(
             *filter(None, _told(metrics, earlier, duet)),
             *disturbances(own),
-            *remarks(samples),
+            *filter(None, (basis(samples),)),
+            *remarks(own),
             *price_remarks(plan.prices, samples, created=run.header.created),
             *_workload_notes(plan, samples, scenario),
         ),
@@ -296,12 +298,15 @@ def _told(
 def _workload_notes(
     plan: CellPlan, samples: Sequence[Sample], scenario: Scenario | None
 ) -> Iterator[str]:
-    """How the prompt cache was treated, and whether synthetic prompts have their length."""
+    """How the prompt cache was treated, and whether lengths and limits were kept to."""
     if samples:
         yield cache_note(samples, plan.fingerprint.fixed.get("cache", "as_is"))
     prompts = scenario.prompts if scenario else ()
     asked = {p.id: p.input_tokens for p in prompts if p.input_tokens is not None}
     if note := length_check(samples, asked):
+        yield note
+    limits = {p.id: output_limit(scenario, p) for p in prompts} if scenario else {}
+    if note := limit_check(samples, limits):
         yield note
 
 

@@ -5,19 +5,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from lens_gate.flows.history import History
 from lens_gate.judge.disturbance import disturbances
 from lens_gate.metrics.arms import measured
+from lens_gate.metrics.client_health import MERGED_WORTH_SAYING
 from lens_gate.metrics.window import shortfall
 from lens_gate.records.report import CellReport, Row
 from lens_gate.records.run import Run
 from lens_gate.render.figures import counted
 from lens_gate.units import format_duration, format_share, format_usd
 
-_MERGED_WORTH_SAYING = 0.3
 _LAG_WORTH_SAYING_S = 0.02
+_CPU_WORTH_SAYING = 0.9
+# In shorter runs the imports and the plan of the beginning are a large part.
+_SETTLED_S = 2.0
 
 
 def run_warnings(run: Run, cells: Sequence[CellReport], rows: Sequence[Row]) -> tuple[str, ...]:
     """Of the run as a whole, then of each of its cells."""
-    return (*_of_run(run), *_withheld(run, cells, rows), *_bills(run), *_of_cells(cells))
+    return (*of_run(run), *_withheld(run, cells, rows), *_bills(run), *_of_cells(cells))
 
 
 def partly_compared(
@@ -44,7 +47,8 @@ def _are(number: int) -> str:
     return "is" if number == 1 else "are"
 
 
-def _of_run(run: Run) -> Iterator[str]:
+def of_run(run: Run) -> Iterator[str]:
+    """Of its journal, its client and its network."""
     if run.damaged:
         some = "1 damaged line" if run.damaged == 1 else f"{run.damaged} damaged lines"
         yield f"{some} of the journal {'was' if run.damaged == 1 else 'were'} left out"
@@ -54,6 +58,12 @@ def _of_run(run: Run) -> Iterator[str]:
     lag = run.end.lag_p99_s if run.end else None
     if lag is not None and lag > _LAG_WORTH_SAYING_S:
         yield f"this client was busy: its event loop ran late by {format_duration(lag)} (p99)"
+    share, lasted = (run.end.cpu_share or 0.0, run.end.elapsed_s) if run.end else (0.0, 0.0)
+    if share > _CPU_WORTH_SAYING and lasted > _SETTLED_S:
+        yield (
+            f"this client was busy: it used {format_share(share)} of a core, and can hardly send "
+            "or read faster; run fewer streams on this machine"
+        )
     if way := run.header.environment.get("network"):
         yield f"{way}; a connection through a proxy is one to the proxy, and so is connect"
 
@@ -90,7 +100,7 @@ def _bills(run: Run) -> Iterator[str]:
 def _of_cells(cells: Sequence[CellReport]) -> Iterator[str]:
     for cell in cells:
         name = f"{cell.scenario}/{cell.target}"
-        if cell.merged_share > _MERGED_WORTH_SAYING:
+        if cell.merged_share > MERGED_WORTH_SAYING:
             yield (
                 f"{name}: {format_share(cell.merged_share)} of the output events shared a read "
                 "with another: their times are bounds; a verdict that these could move is withheld"

@@ -35,7 +35,7 @@ _SIMULATED = PriceOverride(
 # Reservations are rounded up here, so that sums of them stay exact in 28 digits.
 _STEP = Decimal("1e-12")
 # Words by which providers name the tier that costs the standard price.
-_STANDARD_TIERS = frozenset({"", "default", "standard", "auto", "on_demand", "standard_only"})
+STANDARD_TIERS = frozenset({"", "default", "standard", "auto", "on_demand", "standard_only"})
 # Those that cost less than that, or nothing more than what was paid for before.
 _CHEAPER_TIERS = frozenset({"batch", "flex", "provisioned_throughput"})
 _KNOWN_WRITES = frozenset({"default", "30m", *WRITE_UNITS})
@@ -46,7 +46,7 @@ _NAMED = 5
 # What providers count and do not charge for (Anthropic: a fetched page costs its tokens alone).
 _NO_CHARGE = frozenset({"web_fetch"})
 # The table's words for a tier; providers use one word each, and no two mean different things by it.
-_TIER_WORDS = ("service_tier", "processing", "speed")
+TIER_WORDS = ("service_tier", "processing", "speed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,10 +200,10 @@ def tier_is_priced(prices: UnitPrices, tier: str, *, at: datetime | None = None)
     Prices of the policy are its author's word for whatever its target asks.
     """
     word = tier.lower().removeprefix("service_tier_")
-    if prices.provider in (POLICY, SIMULATED) or word in _STANDARD_TIERS | _CHEAPER_TIERS:
+    if prices.provider in (POLICY, SIMULATED) or word in STANDARD_TIERS | _CHEAPER_TIERS:
         return True
     standard = look_up(prices.provider, prices.model, at)
-    asked = dict.fromkeys(_TIER_WORDS, word)
+    asked = dict.fromkeys(TIER_WORDS, word)
     found = price_of(prices.provider, prices.model, Parts(), asked, at)
     return found.model_price != standard.model_price
 
@@ -336,7 +336,7 @@ def _card_sum(
     if entry is None:
         return Bill(usd=None, note=f"none of the policy's prices applies to {named[:80]!r}")
     word = (service_tier or "").lower()
-    words = frozenset() if word in _STANDARD_TIERS else frozenset({word})
+    words = frozenset() if word in STANDARD_TIERS else frozenset({word})
     own = rate_card.unit_prices(
         entry, words=words, region=prices.region, total_input=parts.total_input
     )
@@ -374,7 +374,7 @@ def _table_sum(
         except PriceUnknown:
             notes.append(f"the response names model {model[:80]!r}, which has no price")
     tier = (service_tier or "").lower()
-    context = {} if tier in _STANDARD_TIERS else dict.fromkeys(_TIER_WORDS, tier)
+    context = {} if tier in STANDARD_TIERS else dict.fromkeys(TIER_WORDS, tier)
     found = price_of(prices.provider, named, parts, context, at)
     if context and found.model_price == standard.model_price:
         notes.append(f"no price for service tier {tier[:40]!r}: the standard price is used")

@@ -1,7 +1,8 @@
 """A cell's numbers in a table: by metric, how many requests have it and where they lie."""
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,15 @@ from lens_gate.records.plan import UnitPrices
 from lens_gate.records.report import Statistics
 from lens_gate.records.sample import ArmName, Sample
 from lens_gate.stats.describe import describe
+from lens_gate.units import format_duration
+
+# Finish reasons of an answer that was cut off: of OpenAI and most others; of Anthropic, AWS and
+# Google; of OpenAI's Responses.
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens"})
+# Shorter ones are those of a turn in the limiter's line.
+_WAIT_WORTH_SAYING_S = 0.01
+# The label of an answer that came compressed.
+_COMPRESSED = "content-encoding"
 
 
 def statistics(samples: Iterable[Sample], *, arm: ArmName = "head") -> Mapping[str, Statistics]:
@@ -47,11 +57,14 @@ def remarks(samples: Iterable[Sample]) -> tuple[str, ...]:
     """What a reader of the statistics must know besides: sentences, without foreign text.
 
     How many answers have estimated token counts (with their typical length, which no table holds),
-    none at all, or no inter-token latency because they are a single token or came at one moment.
+    none at all, or no inter-token latency because they are a single token or came at one moment;
+    how many were cut off by their limit of output, and how many came compressed. Before all, the
+    time that requests of any phase or arm spent waiting, which no table holds.
     """
-    samples = measured(samples)
+    every = list(samples)
+    samples = measured(every)
     answered = [s for s in samples if s.failure is None]
-    found: list[str] = []
+    found: list[str] = [*_waits(every)]
     guessed = [e["output_tokens"] for s in answered if "output_tokens" in (e := estimated(s))]
     if guessed:
         found.append(
@@ -75,7 +88,41 @@ def remarks(samples: Iterable[Sample]) -> tuple[str, ...]:
         found.append(
             f"itl leaves out {_requests(at_once)}: a single token, or all of it at one moment"
         )
-    return tuple(found)
+    return (*found, *_ends(answered))
+
+
+def _waits(samples: Sequence[Sample]) -> Iterator[str]:
+    """What this client waited for, on purpose."""
+    held = [s.held_s for s in samples if s.held_s >= _WAIT_WORTH_SAYING_S]
+    if held:
+        total, most = format_duration(math.fsum(held)), format_duration(max(held))
+        yield (
+            f"{_requests(len(held))} waited for the rate limiter, {total} in all and {most} at "
+            "most: that is in no other time"
+        )
+    paused = [s.waited_s for s in samples if s.attempts > 1]
+    if paused:
+        yield (
+            f"{_requests(len(paused))} waited {format_duration(math.fsum(paused))} in all before "
+            "being tried again"
+        )
+
+
+def _ends(answered: Sequence[Sample]) -> Iterator[str]:
+    """Answers whose length, or whose times, are not the model's own."""
+    cut = sum((s.finish_reason or "").lower() in _CUT_OFF for s in answered)
+    if cut:
+        of = f" of {len(answered)}" if cut < len(answered) else ""
+        yield (
+            f"{_requests(cut)}{of} ended at the limit of output: the answer's length, its time and "
+            "its cost are those of max_output_tokens"
+        )
+    packed = sum(_COMPRESSED in s.labels for s in answered)
+    if packed:
+        yield (
+            f"{_requests(packed)} had a compressed answer, though none was asked for: what packs a "
+            "stream holds its tokens back"
+        )
 
 
 def price_remarks(

@@ -1,4 +1,4 @@
-"""What became of the workload: lengths that were asked for, and what a prompt cache served."""
+"""What became of the workload: lengths and limits that were asked for, what a cache served."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -35,6 +35,31 @@ def length_check(samples: Iterable[Sample], asked: Mapping[str, int]) -> str:
         f"counts {found / len(pairs):.0f} ({format_share(abs(found / wanted - 1))} {side}): system "
         "prompt, tools and what the model puts around a message count too, and its words may be "
         "other tokens"
+    )
+
+
+def limit_check(samples: Iterable[Sample], limits: Mapping[str, int]) -> str:
+    """What to say of answers with more output tokens than were allowed, or nothing.
+
+    ``limits`` has the limit of each prompt by its id. Some servers read the limit by another name
+    than the one it was sent by, or not at all: their runs are longer and dearer than asked for.
+    """
+    over = [
+        (s.usage.output_total, limits[s.prompt_id])
+        for s in measured(samples)
+        if s.prompt_id in limits
+        and s.usage is not None
+        and s.usage.source == "provider"
+        and s.usage.output_total is not None
+        and s.usage.output_total > limits[s.prompt_id]
+    ]
+    if not over:
+        return ""
+    most, allowed = max(over)
+    some = "1 answer has" if len(over) == 1 else f"{len(over)} answers have"
+    return (
+        f"{some} more output tokens than max_output_tokens allows (up to {most} where {allowed} "
+        "were allowed): this server does not keep to it"
     )
 
 

@@ -11,10 +11,16 @@ from lens_gate.policy.files import read_worktree_file
 from lens_gate.policy.init import init_files
 from lens_gate.policy.load import load
 from lens_gate.policy.overlay import overlay
-from lens_gate.policy.schema import report_schema_text, schema_text, waivers_schema_text
+from lens_gate.policy.schema import (
+    history_schema_text,
+    report_schema_text,
+    schema_text,
+    waivers_schema_text,
+)
 from lens_gate.policy.waivers import read_waivers
 
 __all__ = [
+    "history_schema_text",
     "init_files",
     "load",
     "overlay",

@@ -8,6 +8,7 @@ from decimal import Decimal
 from lens_gate.load.wording import load_words
 from lens_gate.metrics.catalogue import CATALOGUE
 from lens_gate.policy.literal_secrets import redact
+from lens_gate.records.destination import Destination
 from lens_gate.records.policy import KeySource, Load, Place, Prompt, Rule, Tool
 from lens_gate.units import format_duration, format_share
 
@@ -151,6 +152,11 @@ def describe_tools(tools: Sequence[Tool]) -> str:
         return "none"
     names = ", ".join(tool.name for tool in tools)
     return describe(f"{len(tools)} tool{'' if len(tools) == 1 else 's'}: {names}")
+
+
+def describe_publish(destinations: Sequence[Destination]) -> str:
+    """``influxdb at https://x, otlp at https://y``."""
+    return describe([f"{d.to} at {d.where}" for d in destinations])
 
 
 def count_prompts(prompts: Sequence[Prompt]) -> str:

@@ -10,6 +10,7 @@ from lens_gate.policy.findings import Findings
 from lens_gate.policy.literal_secrets import is_known_secret
 from lens_gate.policy.modes import DUET, relative_modes
 from lens_gate.policy.node import Node, entries, field, items, strings, texts
+from lens_gate.policy.publishing import destinations
 from lens_gate.policy.read import text, truth
 from lens_gate.policy.scenarios import Around, build_scenario
 from lens_gate.policy.schema import check_policy
@@ -132,6 +133,9 @@ def build(
         always=truth(field(root, "always"), fallback=False),
         fail_fast=truth(field(root, "fail_fast"), fallback=False),
         confirm=truth(field(root, "confirm"), fallback=False),
+        publish=destinations(
+            field(root, "publish"), findings, plugged=bool(strings(field(root, "plugins")))
+        ),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Literal
 from lens_gate.policy.differences import (
     count_prompts,
     describe,
+    describe_publish,
     describe_rule,
     describe_tools,
     differing,
@@ -42,7 +43,7 @@ _HOSTS: Mapping[str | None, tuple[str, ...]] = {
 }
 # How ids of Google begin that name whose model it is and where: projects/x/locations/y.
 _RESOURCES = frozenset({"projects"})
-_NOT_COMPARED = frozenset({"place", "file", "sha256", "targets", "scenarios", "watch"})
+_NOT_COMPARED = frozenset({"place", "file", "sha256", "targets", "scenarios", "watch", "publish"})
 _TARGET_APART = frozenset({"key", "place", "model", "params", "base_url"})
 _SCENARIO_APART = frozenset(
     {
@@ -85,6 +86,9 @@ def overlay(
         changes.add(path, old, new, "after_merge")
     if head.watch != trusted.watch:
         changes.add("watch", _watch(trusted.watch), _watch(head.watch), "after_merge")
+    if head.publish != trusted.publish:
+        old, new = describe_publish(trusted.publish), describe_publish(head.publish)
+        changes.add("publish", old, "other settings" if old == new else new, "after_merge")
     targets = {
         key: _target(target, head.targets.get(key), trusted, rows, changes)
         for key, target in trusted.targets.items()

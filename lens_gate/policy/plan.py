@@ -229,10 +229,11 @@ def expected_duration(plan: Plan) -> float:
 
     One request of a slot at a time: the arms of a pair follow one another, and so do the cells.
     """
-    return math.fsum(_duration(plan.policy.scenarios[c.scenario], c) for c in plan.cells)
+    return math.fsum(cell_duration(plan.policy.scenarios[c.scenario], c) for c in plan.cells)
 
 
-def _duration(scenario: Scenario, cell: CellPlan) -> float:
+def cell_duration(scenario: Scenario, cell: CellPlan) -> float:
+    """How long one cell is expected to take, seconds, likewise."""
     load, duet = scenario.load, cell.duet
     if duet is None:
         return expected_s(load, cell.n, cell.expected_s, warmup=cell.warmup)

@@ -20,6 +20,7 @@ from lens_gate.policy.wording import tell
 _POLICY = "policy-1.json"
 _REPORT = "report-1.json"
 _WAIVERS = "waivers-1.json"
+_HISTORY = "history-1.json"
 
 
 def schema_text() -> str:
@@ -62,6 +63,11 @@ def check_policy(root: Node, findings: Findings) -> None:
 def waivers_schema_text() -> str:
     """The JSON Schema (draft 2020-12) of ``waivers.yaml``."""
     return _shipped(_WAIVERS)
+
+
+def history_schema_text() -> str:
+    """The JSON Schema (draft 2020-12) of a history, schema name ``lens-gate/history/1``."""
+    return _shipped(_HISTORY)
 
 
 def check_waivers(root: Node, findings: Findings) -> None:

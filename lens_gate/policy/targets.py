@@ -1,12 +1,12 @@
 """Targets: endpoints with their models, keys, headers and prices."""
 
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 
 from lens_gate.policy.endpoints import Address, parse_address
 from lens_gate.policy.findings import Findings, did_you_mean
-from lens_gate.policy.literal_secrets import brief, is_known_secret, looks_random, shown
+from lens_gate.policy.headers import KEY_HEADERS, build_headers
+from lens_gate.policy.literal_secrets import brief, shown
 from lens_gate.policy.node import Entry, Node, at_path, entries, field, json_value, strings
 from lens_gate.policy.prices import build_price
 from lens_gate.policy.read import decimal, seconds, text, whole
@@ -68,28 +68,6 @@ _RESERVED_PARAMS = frozenset(
         "web_search_options",
     }
 )
-_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
-_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
-_RESERVED_HEADERS = frozenset(
-    {
-        "connection",
-        "content-length",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "proxy-authorization",
-        "proxy-connection",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_KEY_HEADERS = frozenset({"authorization", "x-api-key", "api-key", "x-goog-api-key"})
-_SECRET_NAME = re.compile(
-    r"auth|token|secret|passw|credential|session|(?:^|[-_])key", re.IGNORECASE
-)
 _KEY_WAYS = ("api_key_env", "api_key_file", "api_key_command")
 
 
@@ -107,7 +85,7 @@ def build_target(
     flavor = _flavor(field(node, "flavor"), row, findings)
     facts = row if row is None else wire(name, {}, flavor, providers)
     region = text(field(node, "region")) or None
-    headers, header_env = _headers(field(node, "headers"), findings)
+    headers, header_env = build_headers(field(node, "headers"), findings)
     credentials = _credentials(node, facts, findings)
     api_key = _api_key(node, facts, header_env, credentials, findings)
     address = _base_url(node, facts, findings, secret=bool(api_key_given(api_key) or header_env))
@@ -195,7 +173,7 @@ def _api_key(
         place = entries(node)[given[0]].place
         findings.add(place, "a simulated provider takes no key", f"remove {given[0]}")
     env = text(field(node, "api_key_env")) or None
-    own = any(name.lower() in _KEY_HEADERS for name in header_env)
+    own = any(name.lower() in KEY_HEADERS for name in header_env)
     by_key = credentials in (None, "key")
     if given and not by_key:
         place = entries(node)[given[0]].place
@@ -322,42 +300,6 @@ def _params(
             place = target.place if entry is None else entry.place
             findings.add(place, problem.message, problem.hint)
     return params
-
-
-def _headers(node: Node | None, findings: Findings) -> tuple[dict[str, str], dict[str, str]]:
-    plain: dict[str, str] = {}
-    from_env: dict[str, str] = {}
-    seen: set[str] = set()
-    for name, entry in entries(node).items():
-        variable = field(entry.node, "env")
-        problem, hint = _header_problem(name, entry.node, secret=variable is not None)
-        if name.lower() in seen:
-            problem, hint = "this header is set twice", "header names ignore case; keep one"
-        seen.add(name.lower())
-        if problem and entry.node not in findings.blamed:
-            where = entry.node.place if problem.startswith("the value") else entry.place
-            findings.add(where, problem, hint)
-        if variable is not None:
-            from_env[name] = text(variable)
-        else:
-            plain[name] = text(entry.node)
-    return plain, from_env
-
-
-def _header_problem(name: str, node: Node, *, secret: bool) -> tuple[str, str]:
-    """What is wrong with a header and what to do; two empty texts where nothing is."""
-    if not _HEADER_NAME.fullmatch(name):
-        return "this is no name of a header", "letters, digits and hyphens"
-    if name.lower() in _RESERVED_HEADERS:
-        return f"the header {name} belongs to the transport", "remove it"
-    if secret or not isinstance(node.value, str):
-        return "", ""
-    if _SECRET_NAME.search(name) or is_known_secret(node.value) or looks_random(node.value):
-        hint = "write {env: NAME}, the variable that holds it, and revoke one that was committed"
-        return f"the value of the header {name} looks like a secret", hint
-    if not _HEADER_VALUE.fullmatch(node.value) or node.value != node.value.strip():
-        return f"the value of {name} has a character that no header holds", "plain ASCII, one line"
-    return "", ""
 
 
 def _timeouts(node: Node | None, findings: Findings) -> Timeouts:

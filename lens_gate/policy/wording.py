@@ -27,7 +27,8 @@ _MISNOMERS = {
     "threshold": "write max, min, max_regression or max_drift",
     "margin": "write max_regression (in a duet) or max_drift (against stored runs)",
 }
-_MAPS = ("targets", "scenarios", "headers")
+_SECRETS = ("token", "username", "password")
+_MAPS = ("targets", "scenarios", "headers", "labels")
 _BRANCHES = ("anyOf", "oneOf")
 _NOT_DIGITS = re.compile(r"[^0-9.]|\.(?=.*\.)")
 # The title of the whole schema is its name, not what must be.
@@ -98,10 +99,16 @@ def _unknown_keys(error: ValidationError, node: Node, name: str, findings: Findi
         if key in known:
             continue
         findings.blamed.add(entry.node)
-        near = _MISNOMERS.get(key.lower()) or did_you_mean(key, known, what="keys that it knows")
+        near = _nearest(key, known)
         if is_known_secret(key):
             near = "a secret never stands in a policy; revoke it"
         findings.add(entry.place, f"{name} has no key {shown(key)}", near)
+
+
+def _nearest(key: str, known: Mapping[str, Any]) -> str:
+    if f"{key}_env" in known and key in _SECRETS:
+        return f"a secret never stands in a policy: write {key}_env with a variable's name"
+    return _MISNOMERS.get(key.lower()) or did_you_mean(key, known, what="keys that it knows")
 
 
 def _bad_key(error: ValidationError, node: Node, findings: Findings) -> None:

@@ -178,7 +178,8 @@ def http_failure(head: ResponseHead, body: bytes, *, silent_429_is_quota: bool =
     asked = head.headers.get("x-should-retry", "").strip().lower()
     delay = retry_after(head.headers)
     delay = error.delay_s if delay is None else delay
-    if silent_429_is_quota and head.status == 429 and delay is None and asked != "true":
+    silent = delay is None and "retry-after" not in head.headers
+    if silent_429_is_quota and head.status == 429 and silent and asked != "true":
         status = "quota"
     by_rule = head.status in _RETRYABLE_NUMBERS or _is_passing(error)
     retryable = by_rule if asked not in ("true", "false") else asked == "true"

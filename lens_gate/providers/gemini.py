@@ -18,7 +18,8 @@ from lens_gate.providers.conversation import (
     system_texts,
     turns,
 )
-from lens_gate.providers.fields import Announcer, count, items, mapping, name, text
+from lens_gate.providers.fields import Announcer, items, mapping, name, text
+from lens_gate.providers.gemini_usage import SEARCHES, count_in, usage_of
 from lens_gate.providers.head_times import header_times
 from lens_gate.providers.interface import Decoder, Watch
 from lens_gate.providers.outgoing import post
@@ -38,7 +39,6 @@ from lens_gate.records.exchange import (
     HttpRequest,
     ResponseHead,
     StreamEvent,
-    Usage,
 )
 from lens_gate.records.json_types import Json
 from lens_gate.records.policy import Image, Message
@@ -82,19 +82,6 @@ RESERVED: Final = frozenset(
 _VERSION = re.compile(r"v\d[a-z0-9]{0,16}", re.ASCII)
 _REGION = re.compile(r"[a-z0-9-]{1,40}", re.ASCII)
 _MULTI_REGIONS: Final = frozenset({"us", "eu"})
-_MODALITIES: Final = {
-    "input_audio": ("promptTokensDetails", "AUDIO"),
-    "input_image": ("promptTokensDetails", "IMAGE"),
-    "output_audio": ("candidatesTokensDetails", "AUDIO"),
-}
-_COUNTS: Final = (
-    "promptTokenCount",
-    "toolUsePromptTokenCount",
-    "candidatesTokenCount",
-    "thoughtsTokenCount",
-    "cachedContentTokenCount",
-    "totalTokenCount",
-)
 # From this generation on, the first call of a turn must bear the signature of the thought behind
 # it; a conversation that the model did not have itself says so by this word (Google's guide to
 # thought signatures).
@@ -210,20 +197,15 @@ class _Chunks:
 
     def _account(self, usage: Mapping[str, object]) -> list[StreamEvent]:
         before = dict(self._counts)
-        self._counts |= {f: n for f in _COUNTS if (n := count(usage.get(f))) is not None}
-        self._counts |= {
-            field: tokens
-            for field, (details, modality) in _MODALITIES.items()
-            if (tokens := _modality(items(usage.get(details)), modality)) is not None
-        }
+        count_in(usage, self._counts)
         if not usage and self._counts == before:
             return []
-        return [StreamEvent(kind="usage", usage=_usage(self._counts))] if self._counts else []
+        return [StreamEvent(kind="usage", usage=usage_of(self._counts))] if self._counts else []
 
     def _note_searches(self, grounding: Mapping[str, object]) -> None:
         searches = len(items(grounding.get("webSearchQueries")))
         if searches:
-            self._counts["searches"] = searches
+            self._counts[SEARCHES] = searches
 
     def _blocked(self, reason: str, feedback: Mapping[str, object]) -> Failure:
         said = failures.clean(text(feedback.get("blockReasonMessage")))
@@ -267,41 +249,6 @@ def _tier(usage: Mapping[str, object]) -> str:
     told = text(usage.get("serviceTier")) or text(usage.get("trafficType"))
     word = told.lower().removeprefix("service_tier_")
     return "" if word.endswith("unspecified") else word.removeprefix("on_demand_")
-
-
-def _modality(details: Sequence[object], modality: str) -> int | None:
-    counts = (
-        count(entry.get("tokenCount"))
-        for entry in map(mapping, details)
-        if entry.get("modality") == modality
-    )
-    known = [n for n in counts if n is not None]
-    return sum(known) if known else None
-
-
-def _usage(counts: Mapping[str, int]) -> Usage:
-    """Inclusive totals: what tools put into the prompt is input, thoughts are output."""
-    prompt, tools = counts.get("promptTokenCount"), counts.get("toolUsePromptTokenCount", 0)
-    total_in = None if prompt is None else prompt + tools
-    thoughts = counts.get("thoughtsTokenCount")
-    visible = counts.get("candidatesTokenCount")
-    total_out = None
-    if visible is not None or thoughts is not None:
-        total_out = (visible or 0) + (thoughts or 0)
-    elif total_in is not None and counts.get("totalTokenCount") == total_in:
-        # A count of zero is left out.
-        total_out = 0
-    searches = counts.get("searches")
-    return Usage(
-        input_total=total_in,
-        output_total=total_out,
-        cache_read=counts.get("cachedContentTokenCount"),
-        reasoning=thoughts,
-        input_audio=counts.get("input_audio"),
-        input_image=counts.get("input_image"),
-        output_audio=counts.get("output_audio"),
-        charges={"web_search": searches} if searches else {},
-    )
 
 
 def _auth(endpoint: Endpoint) -> AuthScheme:

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 
 _NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 _DATE = re.compile(
-    r"\b(\d{1,2})[ -]([A-Za-z]{3})[ -](\d{2}|\d{4}) (\d{2}):(\d{2}):(\d{2})\b", re.ASCII
+    r"\b(?P<day>\d{1,2})[ -](?P<month>[A-Za-z]{3})[ -](?P<year>\d{2}|\d{4})"
+    r" (?P<time>\d{2}:\d{2}:\d{2})\b",
+    re.ASCII,
+)
+# As C's asctime writes it: `Sun Nov  6 08:49:37 1994`.
+_ASCTIME = re.compile(
+    r"\b(?P<month>[A-Za-z]{3})  ?(?P<day>\d{1,2}) (?P<time>\d{2}:\d{2}:\d{2}) (?P<year>\d{4})\b",
+    re.ASCII,
 )
 # Longer than anyone waits, and short enough to be written down and read back.
 _ABSURD_S = 1e12
@@ -23,6 +30,9 @@ _SECONDS = {
     "µs": 1e-6,
     "ns": 1e-9,
 }
+# Years of two digits: none is more than 50 years ahead (RFC 9110, 5.6.7).
+_FROM_THE_PAST = 77
+_PAST, _PRESENT = 1900, 2000
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 
@@ -65,14 +75,17 @@ def _number(text: str) -> float | None:
 
 
 def http_date(text: str) -> float | None:
-    """Seconds since 1970 of an HTTP date (RFC 9110, 5.6.7: IMF-fixdate or the RFC 850 form)."""
-    match = _DATE.search(text)
-    if match is None or match[2].lower() not in _MONTHS:
+    """Seconds since 1970 of an HTTP date, in any of its three forms (RFC 9110, 5.6.7)."""
+    match = _DATE.search(text) or _ASCTIME.search(text)
+    if match is None or match["month"].lower() not in _MONTHS:
         return None
-    year = int(match[3]) + (2000 if len(match[3]) == 2 else 0)
-    month = _MONTHS.index(match[2].lower()) + 1
-    clock = (int(match[4]), int(match[5]), min(59, int(match[6])))
+    year = int(match["year"])
+    if len(match["year"]) == 2:
+        year += _PAST if year >= _FROM_THE_PAST else _PRESENT
+    month = _MONTHS.index(match["month"].lower()) + 1
+    hour, minute, second = map(int, match["time"].split(":"))
     try:
-        return datetime(year, month, int(match[1]), *clock, tzinfo=UTC).timestamp()
+        then = datetime(year, month, int(match["day"]), hour, minute, min(59, second), tzinfo=UTC)
     except ValueError:
         return None
+    return then.timestamp()

@@ -20,6 +20,12 @@ T = TypeVar("T")
 _MOST_DIGITS = 30
 # Beyond this a foreign file's number counts nothing, and no float may hold it.
 _LARGEST_INT = 2**63
+# A stored run is mostly long lists of these; read one by one they take many times as long.
+_PLAIN: Mapping[Any, frozenset[type]] = {
+    str: frozenset({str}),
+    float: frozenset({float, int}),
+    float | None: frozenset({float, int, type(None)}),
+}
 
 
 class CodecError(ValueError):
@@ -82,10 +88,29 @@ def _decode(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # a
             raise CodecError(f"{path}: not an object")
         return {str(k): _decode(args[1], v, f"{path}.{k}") for k, v in value.items()}
     if origin is not None and issubclass(origin, Sequence):
-        if isinstance(value, str) or not isinstance(value, Sequence):
-            raise CodecError(f"{path}: not a list")
-        return tuple(_decode(args[0], item, f"{path}[{i}]") for i, item in enumerate(value))
+        return _decode_list(args[0], value, path)
     return _decode_scalar(kind, value, path)
+
+
+def _decode_list(kind: Any, value: object, path: str) -> object:  # noqa: ANN401  # an annotation is any object
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise CodecError(f"{path}: not a list")
+    plain = _decode_plain(kind, value)
+    if plain is not None:
+        return plain
+    return tuple(_decode(kind, item, f"{path}[{i}]") for i, item in enumerate(value))
+
+
+def _decode_plain(kind: Any, value: Sequence[object]) -> object:  # noqa: ANN401  # an annotation is any object
+    """A list of plain values all at once; ``None`` where they must be looked at one by one."""
+    if not _PLAIN.get(kind, frozenset()).issuperset(map(type, value)):
+        return None
+    if kind is str:
+        return tuple(sys.intern(cast("str", item)) for item in value)
+    try:
+        return tuple(None if item is None else float(cast("float", item)) for item in value)
+    except OverflowError:
+        return None
 
 
 def _decode_record(kind: type, value: object, path: str) -> object:

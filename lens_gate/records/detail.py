@@ -24,6 +24,9 @@ class RequestDetail:
     is made of (``input``, ``cached``, ``cache_write``, ``output``, ``reasoning``, ``request``,
     ``other``; together ``cost_usd``), empty where that is not known. ``settled_usd`` is what the
     ledger booked. ``failure`` says in the server's words how it failed (foreign text).
+
+    ``provider`` is the name of the protocol's row (``openai``), ``asked_model`` the model as the
+    policy names it; empty where the run's plan does not say.
     """
 
     seq: int
@@ -55,6 +58,8 @@ class RequestDetail:
     cost_usd: Decimal | None
     settled_usd: Decimal
     cost_parts: Mapping[str, Decimal] = field(default_factory=dict)
+    provider: str = ""
+    asked_model: str = ""
 
     @property
     def cell(self) -> str:

@@ -14,11 +14,13 @@ class LookAnswer:
     """What to do after a look, and ``why``, in words.
 
     ``go_on``; send nothing more to this cell (``decided``); test what failed again on new pairs
-    (``confirm``); or ``stop`` the whole run.
+    (``confirm``); or ``stop`` the whole run. ``open`` is how many checks of the cell it left
+    undecided, ``None`` where nobody judges.
     """
 
     action: LookAction
     why: str = ""
+    open: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from lens_gate.records.destination import Destination
 from lens_gate.records.json_types import Json
 
 Compare = Literal["auto", "interleaved", "history", "none"]
@@ -352,7 +353,7 @@ class Policy:
     ``plugins`` are the third-party distributions whose rows it may use. ``watch`` are patterns of
     paths (or nothing was declared) whose change means "measure"; ``always``: measure even where
     nothing differs. ``fail_fast`` ends a duet at its first failure; ``confirm`` tests a failing
-    rule again on as many new pairs.
+    rule again on as many new pairs. ``publish`` says where its numbers are pushed.
     """
 
     name: str
@@ -370,6 +371,7 @@ class Policy:
     always: bool = False
     fail_fast: bool = False
     confirm: bool = False
+    publish: tuple[Destination, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

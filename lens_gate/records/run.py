@@ -81,6 +81,7 @@ class RunEnd:
     ``lag_p99_s`` is the lateness of the event loop; ``client_lag_p99_s`` that of the reads (the
     latest one of each request), ``None`` where no request knows it. ``merged_share``: of the output
     events, how many shared a read with an earlier one. ``clock``: what stamped the arrivals.
+    ``cpu_share``: the process's CPU time over the time that the run took (1: a whole core).
     """
 
     reason: EndReason
@@ -92,6 +93,7 @@ class RunEnd:
     client_lag_p99_s: float | None = None
     merged_share: float = 0.0
     clock: str = ""
+    cpu_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

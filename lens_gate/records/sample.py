@@ -1,6 +1,7 @@
 """One request: when each thing happened, how it ended, what it used and cost."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -71,7 +72,9 @@ class Sample:
     the index of the sweep's step that it belongs to. ``resent`` is 1 where the server had closed
     the idle connection and the request was sent again over a new one, whose times these are.
     ``first_tokens`` are the output tokens that the server had counted with the first output, hidden
-    ones before it among them; ``None`` where it says so only at the end.
+    ones before it among them; ``None`` where it says so only at the end. ``labels`` are what the
+    head of the last answer says of its way (request id, servers, compression), by header: foreign
+    text.
     In a duet ``pair`` numbers the pairs of a cell from 0 (those of its warm-up and of a confirming
     block by themselves); with ``block``, the number of a pair of blocks, requests are no pairs.
     Phase ``confirm``: of a block that tests a failure again. Phase ``cut``: our own end of the run
@@ -105,6 +108,7 @@ class Sample:
     first_tokens: int | None = None
     pair: int | None = None
     block: int | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cell(self) -> str:

@@ -94,6 +94,17 @@ def tolerance(row: Row) -> str:
     return NOTHING
 
 
+def allowed_to(row: Row) -> float | None:
+    """The change up to which a rule allows it, as a fraction; where more is better, down to which.
+
+    ``None`` where it has no margin.
+    """
+    margin = row.verdict.margin
+    if margin is None or row.better == "lower":
+        return margin
+    return -margin if is_rate(row) else _fall(margin)
+
+
 def by_default(row: Row) -> bool:
     """Whether the margin is the house's, for want of one in the policy."""
     return row.margin_from == "default" and row.verdict.margin is not None
@@ -104,8 +115,12 @@ def worse_by(row: Row, worsening: float) -> str:
     lower = row.better == "lower"
     if is_rate(row):
         return f"{'+' if lower else '-'}{format_share(worsening)[:-2]} points"
-    # Where more is better the margin is tested on 1/x: 20 % is a fall by a sixth.
-    return format_share(worsening if lower else 1 / (1 + worsening) - 1, signed=True)
+    return format_share(worsening if lower else _fall(worsening), signed=True)
+
+
+def _fall(worsening: float) -> float:
+    """Where more is better the margin is tested on 1/x: 20 % is a fall by a sixth."""
+    return 1 / (1 + worsening) - 1
 
 
 def _change_of(row: Row, change: float) -> str:

@@ -39,13 +39,6 @@ def how_far(cell: CellReport) -> str:
     return f"{word} after {done} of {planned}{again}"
 
 
-def stopping(cells: Sequence[CellReport]) -> Iterable[str]:
-    """A sentence for each way in which cells ended, the cells named; then what that saved."""
-    yield from decisions(cells)
-    if text := saved(cells):
-        yield text
-
-
 def decisions(cells: Sequence[CellReport]) -> Iterable[str]:
     """A sentence for each way in which cells ended, the cells named."""
     groups: dict[str, list[str]] = {}

@@ -6,28 +6,20 @@ ten rows, failing and undecided first; what would settle these, and what was let
 what deciding early saved; what was compared with what, how and why; everything else folded.
 """
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import islice
 
 from lens_gate.records.publication import Frame, Marker
-from lens_gate.records.report import CellReport, DuetReport, Report, Row
+from lens_gate.records.report import Report, Row
 from lens_gate.render.details import folded
 from lens_gate.render.escape import code, figure, prose
-from lens_gate.render.figures import (
-    OUTCOMES,
-    change,
-    counted,
-    moments,
-    open_question,
-    worst_first,
-)
+from lens_gate.render.facts import Medium, compared, spent
+from lens_gate.render.figures import OUTCOMES, change, counted, open_question, worst_first
 from lens_gate.render.grid import WAIVER_SIGNS, rows_grid, sign, title
-from lens_gate.render.looks import saved, unsent
+from lens_gate.render.looks import unsent
 from lens_gate.render.marker import marker_line, state_line, status_name
 from lens_gate.render.waivers import TITLES, waiver_lines
-from lens_gate.units import format_duration, format_usd
 
 TOP_ROWS = 10
 TOP_WARNINGS = 10
@@ -43,6 +35,7 @@ _SIGNS = {
     "budget": "💸",
     "aborted": "🛑",
 }
+_MARKDOWN = Medium(name=code, sentence=prose, figure=figure)
 _CUT = "_Shortened to fit here; `report.json` holds everything._"
 
 
@@ -188,90 +181,14 @@ def _check(row: Row) -> str:
 
 
 def _spend(report: Report) -> str:
-    spend = report.spend
-    cap = f"cap {figure(format_usd(spend.cap_usd))}"
-    if not spend.requests:
-        return f"**Spent** nothing, no request was sent ({cap})"
-    facts = [
-        f"**Spent** {figure(format_usd(spend.spent_usd))}",
-        f"reserved at most {figure(format_usd(spend.peak_usd))}",
-        cap,
-        figure(saved(report.cells)),
-        f"{spend.requests} of {counted(spend.max_requests, 'request')}",
-        format_duration(report.elapsed_s),
-    ]
-    return " · ".join(filter(None, facts))
+    money, facts = spent(report, _MARKDOWN)
+    return " · ".join([f"**Spent** {money}", *facts])
 
 
 def _comparability(report: Report) -> str:
-    refs, cells = report.refs, report.cells
-    duets = [cell.duet for cell in cells if cell.duet is not None]
-    facts = [_mode(report)]
-    if refs.control_ref:
-        what = "tip of the target branch" if refs.control_note else "merge base"
-        facts.append(f"base {code(refs.control_ref[:12])} ({what})")
-    facts += _stored(cells)
-    if refs.head:
-        changed = " with uncommitted changes" if refs.dirty else ""
-        facts.append(f"head {code(refs.head[:12])}{changed}")
-    if refs.trust_ref:
-        facts.append(f"policy of {code(_short(refs.trust_ref))}")
-    facts += _some("base's model", [model for duet in duets for model in duet.models])
-    own = "head's model" if duets else "model"
-    facts += _some(own, [model for cell in cells for model in cell.models])
-    facts += _some("changed:", [text for duet in duets for text in duet.changed])
-    stored = [cell for cell in cells if cell.duet is None]
-    facts += _some("differs:", [text for cell in stored for text in cell.changed])
-    facts += _some("not compared:", [text for cell in stored for text in cell.not_comparable])
-    facts += _some("fingerprint", [cell.fingerprint for cell in cells if cell.fingerprint])
-    facts += _some("region", [cell.region for cell in cells if cell.region])
-    facts += _blocks(duets)
-    runner = report.environment.get("runner") or report.environment.get("platform")
-    if runner:
-        facts.append(f"runner {code(runner, 60)}")
-    facts.append(f"seed {code(str(report.seed))}")
     # Where nothing was measured, this is what would have counted.
-    return f"**{'Compared' if report.run_id else 'Basis'}** {' · '.join(facts)}"
-
-
-def _mode(report: Report) -> str:
-    """How it was compared, and why so."""
-    refs = report.refs
-    # What stands above the table need not be said twice.
-    why = refs.why.replace(f"; {refs.overridden}", "") if refs.overridden else refs.why
-    mode = prose(refs.mode, 60)
-    return f"{mode}: {prose(why)}" if why else mode
-
-
-def _stored(cells: Iterable[CellReport]) -> Iterable[str]:
-    """The runs that stand in for a control where there is none."""
-    spans = {cell.baseline_span: cell.baselines for cell in cells if not cell.duet}
-    known = {span: number for span, number in spans.items() if number}
-    for span, number in islice(known.items(), 1):
-        when = f", {prose(moments(span))} UTC" if span else ""
-        others = " and others" if len(known) > 1 else ""
-        yield f"base: {counted(number, 'stored run')}{when}{others}"
-
-
-def _blocks(duets: Iterable[DuetReport]) -> Iterable[str]:
-    """How often the arms took turns in blocks of load."""
-    found = dict.fromkeys((duet.blocks, duet.block_s) for duet in duets if duet.block_s > 0)
-    texts = [f"{number} pairs of {format_duration(each)}" for number, each in islice(found, 4)]
-    if texts:
-        yield f"blocks: {', '.join(texts)}{' and others' if len(found) > len(texts) else ''}"
-
-
-def _short(ref: str) -> str:
-    """A commit's first digits; the name of a branch whole."""
-    return ref[:12] if re.fullmatch(r"[0-9a-f]{40,64}", ref) else ref
-
-
-def _some(title: str, texts: Iterable[str], most: int = 4) -> Iterable[str]:
-    """The different texts of all cells in one fact, the first few of them."""
-    found = list(dict.fromkeys(texts))
-    if found:
-        more = f" and {len(found) - most} more" if len(found) > most else ""
-        yield f"{title} {', '.join(code(text, 60) for text in found[:most])}{more}"
+    title = "Compared" if report.run_id else "Basis"
+    return f"**{title}** {' · '.join(compared(report, _MARKDOWN))}"
 
 
 def _warnings(report: Report) -> str:

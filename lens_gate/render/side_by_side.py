@@ -1,6 +1,6 @@
 """Runs without a policy as plain text: one target's numbers, or several beside each other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill
 
@@ -30,7 +30,8 @@ _TYP = "typ: the typical value (Hodges-Lehmann); n: the requests that have the m
 class Column:
     """One target: its name, how it was asked for, counts, failures by kind, statistics by metric.
 
-    ``differences`` are against the first target, by metric. ``notes`` are sentences. The rest is
+    ``differences`` are against the first target, by metric. ``notes`` are sentences, ``basis`` says
+    what the numbers rest on. The rest is
     what the load came to.
     """
 
@@ -45,17 +46,23 @@ class Column:
     steps: tuple[StepReport, ...] = ()
     saturation: Saturation | None = None
     cold: ColdStart | None = None
+    basis: str = ""
 
 
 def one_target(column: Column, width: int = 120) -> str:
     """All statistics of one target; where ``width`` is too narrow, without some of them."""
-    facts = (fill(fact, width, subsequent_indent="  ") for fact in load_facts(column))
+    facts = _filled(load_facts(column), width)
     lines = [_counts(column), *facts]
     if column.steps:
         lines += ["", plain_grid(STEP_HEADERS, step_lines(column))]
     if column.metrics:
-        lines += ["", _statistics(column, width), "", _TYP]
-    return "\n".join([*lines, *_notes([column])])
+        basis = _filled(_bases([column]), width)
+        lines += ["", _statistics(column, width), "", _TYP, *basis]
+    return "\n".join([*lines, *_filled(_notes([column]), width)])
+
+
+def _filled(texts: Iterable[str], width: int) -> list[str]:
+    return [fill(text, width, subsequent_indent="  ") for text in texts]
 
 
 def _statistics(column: Column, width: int) -> str:
@@ -118,6 +125,7 @@ def several_targets(columns: Sequence[Column]) -> str:
     if body:
         shown = any(column.differences for column in columns[1:])
         lines += ["", plain_grid(heads, body), "", _INTERVALS if shown else _TOO_FEW]
+        lines += _bases(columns)
     return "\n".join([*lines, *_notes(columns)])
 
 
@@ -154,6 +162,14 @@ def _counts(column: Column) -> str:
     asked = f" ({one_line(column.asked, 120)})" if column.asked else ""
     head = f"{one_line(column.name, 80)}{asked}"
     return f"{head}: {counted(column.measured, 'request')} measured{told}"
+
+
+def _bases(columns: Sequence[Column]) -> list[str]:
+    """What the numbers rest on, once where it is the same for all."""
+    told = {column.basis for column in columns}
+    if len(told) == 1:
+        return [basis for basis in told if basis]
+    return [f"{one_line(c.name, 40)}: {c.basis}" for c in columns if c.basis]
 
 
 def _notes(columns: Sequence[Column]) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from lens_gate.records.exchange import ServerTimes
 from lens_gate.records.sample import Marks, Sample
 from lens_gate.render.escape import one_line
 from lens_gate.render.sparkline import sparkline
@@ -101,6 +102,7 @@ def _facts(sample: Sample, price: str) -> list[str]:
         ("tokens", _tokens(sample)),
         ("server says", _server(sample)),
         ("connection", _connection(marks)),
+        ("labels", _labels(sample)),
         ("cost", _cost(sample, price)),
     ]
     return [f"{name:<{_NAME}} {text}" for name, text in rows if text]
@@ -166,7 +168,25 @@ def _server(sample: Sample) -> str:
         (server.total_s, "in all"),
     ]
     told = ", ".join(f"{format_duration(s)} {name}" for s, name in parts if s is not None)
-    return f"{told} ({one_line(server.source, 80)})"
+    return f"{told} ({one_line(server.source, 80)}){_elsewhere(sample.marks, server)}"
+
+
+def _elsewhere(marks: Marks, server: ServerTimes) -> str:
+    """What the server does not call its own: the way, and whatever stands before it.
+
+    Where it claims more than we saw, nothing is said: the two do not mean the same.
+    """
+    visible = min((m for m in (marks.first_text, marks.first_tool) if m is not None), default=None)
+    stretches = (
+        ("E2E", marks.done, server.total_s),
+        ("TTFT", visible, server.ttft_s),
+        ("the time to its head", marks.headers, server.headers_s),
+    )
+    for name, end, theirs in stretches:
+        if theirs is not None and end is not None and marks.sent is not None:
+            rest = (end - marks.sent) / 1e9 - theirs
+            return f"; {format_duration(rest)} of {name} passed elsewhere" if rest >= 0 else ""
+    return ""
 
 
 def _connection(marks: Marks) -> str:
@@ -174,6 +194,13 @@ def _connection(marks: Marks) -> str:
         "the kernel's receive stamps" if marks.clock == "kernel" else "the transport's own clock"
     )
     return f"{'reused' if marks.reused else 'new'}; times by {clock}"
+
+
+def _labels(sample: Sample) -> str:
+    """By what the provider finds the request in its own logs, and which way the answer came."""
+    return ", ".join(
+        f"{one_line(name, 40)} {one_line(told, 80)}" for name, told in sample.labels.items()
+    )
 
 
 def _cost(sample: Sample, price: str) -> str:

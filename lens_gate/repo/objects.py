@@ -17,7 +17,7 @@ from lens_gate.repo.command import expect, failure, git, split_nul
 
 MAX_BLOB_BYTES = 16 * 1024 * 1024
 MAX_PATH_BYTES = 4096
-_REGULAR = frozenset({"100644", "100755", "100664"})  # the last is of very old repositories
+REGULAR = frozenset({"100644", "100755", "100664"})  # the last is of very old repositories
 _ELSEWHERE = frozenset({"120000", "160000"})
 _ANCESTRY = re.compile(r"(.*?)((?:~[0-9]{0,9}|\^[0-9]{0,9})*)", re.ASCII | re.DOTALL)
 _SHORT_ID = re.compile(r"[0-9a-f]{7,63}", re.ASCII)
@@ -252,7 +252,7 @@ def list_entries(repo: Repository, commit: str, prefix: str = "") -> tuple[Entry
     rows = (entry.partition("\t") for entry in split_nul(output))
     entries = [(path, head.split()) for head, _, path in rows]
     return tuple(
-        Entry(path=path, blob=blob) for path, (mode, _, blob) in sorted(entries) if mode in _REGULAR
+        Entry(path=path, blob=blob) for path, (mode, _, blob) in sorted(entries) if mode in REGULAR
     )
 
 
@@ -326,6 +326,15 @@ def blob_reader(repo: Repository, commit: str) -> Callable[[str], bytes]:
     return read
 
 
+def sizes_of(repo: Repository, entries: Sequence[Entry]) -> tuple[int | None, ...]:
+    """The sizes of several files in bytes, ``None`` where git has no content: one git process."""
+    if not entries:
+        return ()
+    names = "".join(f"{entry.blob}\n" for entry in entries).encode("ascii")
+    lines = expect(repo.root, "cat-file", "--batch-check=%(objectsize)", stdin=names).split(b"\n")
+    return tuple(int(line) if line.isdigit() else None for line in lines[: len(entries)])
+
+
 def read_entries(
     repo: Repository, entries: Sequence[Entry], *, max_bytes: int = MAX_BLOB_BYTES
 ) -> tuple[bytes, ...]:
@@ -338,19 +347,20 @@ def read_entries(
     if not entries:
         return ()
     names = "".join(f"{entry.blob}\n" for entry in entries).encode("ascii")
-    sizes = expect(repo.root, "cat-file", "--batch-check=%(objectsize)", stdin=names).split(b"\n")
-    for entry, size in zip(entries, sizes, strict=False):
-        if not size.isdigit():
+    sizes = []
+    for entry, size in zip(entries, sizes_of(repo, entries), strict=True):
+        if size is None:
             raise WorldError(
                 f"git has no content for {entry.path!a}.",
                 "The clone is damaged or partial: `git fsck` tells; fetch it again.",
             )
-        _refuse_large(int(size), max_bytes, entry.path)
+        _refuse_large(size, max_bytes, entry.path)
+        sizes.append(size)
     output = memoryview(expect(repo.root, "cat-file", "--batch=%(objectsize)", stdin=names))
     contents, position = [], 0
-    for size in sizes[: len(entries)]:
-        start = position + len(size) + 1
-        position = start + int(size) + 1
+    for size in sizes:
+        start = position + len(str(size)) + 1
+        position = start + size + 1
         contents.append(bytes(output[start : position - 1]))
     return tuple(contents)
 
@@ -383,7 +393,7 @@ def _commit(commit: str) -> str:
 
 
 def _refuse_irregular(mode: str, commit: str, path: str) -> None:
-    if mode in _REGULAR:
+    if mode in REGULAR:
         return
     kind = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
     raise LensError(

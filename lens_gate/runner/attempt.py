@@ -1,7 +1,7 @@
 """One request on the wire, once: send, receive with times, decode, tell success from failure."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,6 +9,7 @@ from lens_gate.metrics.pricing import Bill, bill, to_book
 from lens_gate.providers.answer import DecodedStream, collect, judge_exchange
 from lens_gate.providers.estimate import estimate
 from lens_gate.providers.interface import Watch
+from lens_gate.providers.labels import labels
 from lens_gate.records.exchange import ChatRequest, Failure, RateLimits, ResponseHead
 from lens_gate.records.sample import Marks
 from lens_gate.runner.wire import Wire
@@ -21,13 +22,15 @@ _BYTES_AT_LEAST = 1 << 20
 # Events for each allowed token, and besides (role, usage, pings), before a stream is cut.
 _EVENTS_FOR_A_TOKEN = 2
 _EVENTS_AT_LEAST = 512
+_LINES = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """What came of it. ``bill_usd`` is ``None`` where only the reservation can be booked.
 
-    ``again``: the server refused an option that the next attempt will not send.
+    ``again``: the server refused an option that the next attempt will not send. ``labels`` are
+    those of the answer's head.
     """
 
     marks: Marks
@@ -39,6 +42,7 @@ class Attempt:
     cost_usd: Decimal | None
     rate_limits: RateLimits | None = None
     again: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 async def attempt(
@@ -60,7 +64,10 @@ async def attempt(
     """
     relax = wire.provider.relax
     asked = wire.relaxed.ask(relax, wire.provider.encode(request, wire.endpoint))
-    limit = _Limit(_EVENTS_AT_LEAST + _EVENTS_FOR_A_TOKEN * request.max_output_tokens)
+    limit = _Limit(
+        _EVENTS_AT_LEAST + _EVENTS_FOR_A_TOKEN * request.max_output_tokens,
+        lines=request.stream and wire.provider.media_type == _LINES,
+    )
     result = await exchange(
         wire.session,
         asked,
@@ -98,7 +105,14 @@ async def attempt(
         cost_usd=known.usd,
         rate_limits=limits,
         again=again,
+        labels=_labels(wire, result.head),
     )
+
+
+def _labels(wire: Wire, head: ResponseHead | None) -> Mapping[str, str]:
+    if head is None:
+        return {}
+    return {name: wire.session.redact(told) for name, told in labels(head).items()}
 
 
 def _bill(wire: Wire, decoded: DecodedStream | None, seconds: float, sharing: int) -> Bill:
@@ -139,22 +153,34 @@ def _without_keys(wire: Wire, decoded: DecodedStream) -> DecodedStream:
 
 
 class _Limit:
-    """Stops a stream that sends far more events than it was allowed tokens."""
+    """Stops a stream that sends far more events than it was allowed tokens.
 
-    def __init__(self, events: int) -> None:
+    ``lines``: each line of it is one.
+    """
+
+    def __init__(self, events: int, *, lines: bool = False) -> None:
         self.left = events
         self.exceeded = False
+        self._count = _lines if lines else _events
 
     def around(self, watch: Watch) -> Watch:
         """The protocol's own watch, and the count of events beside it."""
 
         def look(data: bytes) -> bool:
-            # Events come in lines of text or, from AWS, in frames.
-            self.left -= data.count(b"data:") + data.count(b":event-type")
+            self.left -= self._count(data)
             self.exceeded = self.left < 0
             return self.exceeded or watch(data)
 
         return look
+
+
+def _events(data: bytes) -> int:
+    # They come in lines of text or, from AWS, in frames.
+    return data.count(b"data:") + data.count(b":event-type")
+
+
+def _lines(data: bytes) -> int:
+    return data.count(b"\n")
 
 
 def _failure(

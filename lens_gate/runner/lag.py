@@ -1,4 +1,4 @@
-"""How late this client itself is: the lateness of the event loop, sampled all along a run."""
+"""How late and how busy this client itself is, all along a run."""
 
 import asyncio
 import time
@@ -15,16 +15,25 @@ _KEEP = 100_000
 
 
 class LagMeter:
-    """Lateness of a timer that should fire four times a second."""
+    """Lateness of a timer that should fire four times a second, and this process's CPU time."""
 
     def __init__(self) -> None:
         self.late_s: list[float] = []
+        self._began_s, self._cpu_s = time.monotonic(), time.process_time()
 
     def p99_s(self) -> float | None:
         """Its 99th percentile in seconds; ``None`` before the first firing."""
         if not self.late_s:
             return None
         return sample_quantile(self.late_s, 0.99)
+
+    def cpu_share(self) -> float | None:
+        """CPU time over time since it was made: 1 is a whole core; ``None`` where none has passed.
+
+        It is that of the whole process, whatever else runs in it.
+        """
+        lasted_s = time.monotonic() - self._began_s
+        return (time.process_time() - self._cpu_s) / lasted_s if lasted_s > 0.0 else None
 
 
 class HealthSummary(TypedDict):

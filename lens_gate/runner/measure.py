@@ -5,12 +5,13 @@ import gc
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from lens_gate.errors import WorldError
 from lens_gate.metrics.ledger import open_ledger
+from lens_gate.records.look import LookAnswer
 from lens_gate.records.plan import CellPlan, Plan
 from lens_gate.records.run import CellEnd, EndReason, RunEnd, Spend
 from lens_gate.records.sample import Sample
@@ -19,6 +20,7 @@ from lens_gate.runner.duet import AfterLook, House, run_duets
 from lens_gate.runner.journal import Journal, write
 from lens_gate.runner.lag import Health, LagMeter, lag_meter
 from lens_gate.runner.making import Making
+from lens_gate.runner.outlook import Outlook, outlook, requests
 from lens_gate.runner.rounds import run_rounds
 from lens_gate.runner.sample import Clockwork
 from lens_gate.runner.till import Till
@@ -34,6 +36,10 @@ class Progress:
     ``cell_usd`` is what the cell's own requests have cost, ``spend`` the whole run's. Requests are
     those of both arms, in a duet. A cell that ends before its N, or whose blocks sent less than
     they might have, is told once more: its ``total`` is then what was ``done``.
+
+    ``looks`` were taken at the cell, and the latest left ``open`` checks undecided (``None``: not
+    known). ``end`` is why the cell ended before its N (a reason of ``CellEnd``), else empty.
+    ``outlook`` is what all cells were going to be; the run has at most ``max_duration_s``.
     """
 
     cell: str
@@ -46,6 +52,16 @@ class Progress:
     spend: Spend
     elapsed_s: float
     cell_usd: Decimal = Decimal(0)
+    looks: int = 0
+    open: int | None = None
+    end: str = ""
+    outlook: tuple[Outlook, ...] = ()
+    max_duration_s: float | None = None
+
+
+def nobody(sample: Sample) -> None:
+    """Takes no notice."""
+    del sample
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +69,8 @@ class Onlookers:
     """Whom the run tells, and whom it asks: progress out, reasons to stop in.
 
     ``after_look`` is asked at each look of a duet. ``interrupt`` is set from outside to end the run
-    at once, with its reason in ``why``.
+    at once, with its reason in ``why``. ``seen`` is given each sample once it is written down; it
+    is on the timed path, so it may wait for nothing.
     """
 
     observe: Callable[[Progress], None]
@@ -61,6 +78,7 @@ class Onlookers:
     after_look: AfterLook
     interrupt: asyncio.Event
     why: Callable[[], EndReason]
+    seen: Callable[[Sample], None] = nobody
 
 
 async def measure(
@@ -70,12 +88,14 @@ async def measure(
     journal: Journal,
     onlookers: Onlookers,
     side_by_side: bool = False,
+    own_process: bool = True,
 ) -> RunEnd:
     """Measure the plan; every sample and the end are in the journal when this returns.
 
     Duets come first, all together; the other cells are measured one after the other.
     ``side_by_side`` sends each prompt to all cells before the next one; they must then be of one
-    scenario, and none a duet.
+    scenario, and none a duet. ``own_process``: nobody else minds that garbage collection, which is
+    the whole process's, is kept off the timed path.
 
     Raises:
         WorldError: the journal could not be written. Nothing else: failures are samples.
@@ -90,6 +110,7 @@ async def measure(
 
     def record(sample: Sample, cell: CellPlan) -> None:
         write(journal, sample)
+        onlookers.seen(sample)
         onlookers.observe(state.seen(sample, cell))
 
     def ended(end: CellEnd) -> None:
@@ -113,7 +134,7 @@ async def measure(
             for end in await _rounds(plan, runs):
                 ended(end)
             return
-        stopped = await _duets(making, onlookers.after_look, state, ended)
+        stopped = await _duets(making, state.noting(onlookers.after_look), state, ended)
         for cell in (cell for cell in plan.cells if cell.duet is None):
             if stopped is not None:
                 ended(CellEnd(cell=cell.cell, reason="stopped", detail=stopped))
@@ -121,11 +142,11 @@ async def measure(
             first_seq = making.seqs.take(cell.warmup + cell.n)
             ended(await run_cell(making.cell_run(cell), first_seq=first_seq))
 
-    with quiet_collector():
+    with quiet_collector() if own_process else nullcontext():
         async with lag_meter() as lag:
             work = asyncio.create_task(cells())
             try:
-                reason, detail = await _until(work, plan, onlookers, state)
+                reason, detail = await _until(work, plan, onlookers, state, own_process=own_process)
             except Exception:
                 # A bug of ours, or a full disk: the journal says so if it still can.
                 with suppress(WorldError):
@@ -182,6 +203,9 @@ class _State:
         self._usd: dict[str, Decimal] = {}
         self._more: Counter[str] = Counter()
         self._last: dict[str, Progress] = {}
+        self._looks: dict[str, set[int]] = {}
+        self._open: dict[str, int | None] = {}
+        self._outlook = outlook(plan)
         self._under_way: dict[str, CellEnd] = {}
 
     def ended(self, end: CellEnd) -> Progress | None:
@@ -196,7 +220,21 @@ class _State:
             cells_done=len(self.ends),
             spend=self.till.spend(),
             elapsed_s=self.elapsed_s(),
+            looks=len(self._looks.get(end.cell, ())),
+            open=self._open.get(end.cell),
+            end=end.reason,
         )
+
+    def noting(self, after_look: AfterLook) -> AfterLook:
+        """The same, each look noted: one that is taken again after its confirming block is one."""
+
+        def looked(cell: str, pairs: int, samples: Sequence[Sample]) -> LookAnswer:
+            answer = after_look(cell, pairs, samples)
+            self._looks.setdefault(cell, set()).add(pairs)
+            self._open[cell] = answer.open
+            return answer
+
+        return looked
 
     def broken_off(self, ends: Sequence[CellEnd]) -> None:
         """How cells stood when all was broken off."""
@@ -218,13 +256,17 @@ class _State:
             phase=sample.phase,
             done=self._done[cell.cell],
             # Closed blocks may go on beyond what was planned.
-            total=max(self._done[cell.cell], _requests(cell) + self._more[cell.cell]),
+            total=max(self._done[cell.cell], requests(cell) + self._more[cell.cell]),
             failed=self._failed[cell.cell],
             cells_done=len(self.ends),
             cells=len(self.plan.cells),
             spend=self.till.spend(),
             elapsed_s=self.elapsed_s(),
             cell_usd=self._usd[cell.cell],
+            looks=len(self._looks.get(cell.cell, ())),
+            open=self._open.get(cell.cell),
+            outlook=self._outlook,
+            max_duration_s=self.plan.budget.max_duration_s,
         )
         return self._last[cell.cell]
 
@@ -243,6 +285,7 @@ class _State:
             spend=self.till.spend(),
             cells=(*self.ends, *missing),
             lag_p99_s=lag.p99_s(),
+            cpu_share=lag.cpu_share(),
             **self._health.summary(),
         )
 
@@ -251,16 +294,13 @@ def _begun(cell: CellPlan) -> CellEnd:
     return CellEnd(cell=cell.cell, reason="", detail="")
 
 
-def _requests(cell: CellPlan) -> int:
-    """How many requests are planned for a cell, both arms of a duet counted."""
-    if cell.duet is None:
-        return cell.n + cell.warmup
-    each = cell.duet.block_requests if cell.duet.block_s > 0 else 1
-    return 2 * (cell.n * each + cell.warmup)
-
-
 async def _until(
-    work: asyncio.Task[None], plan: Plan, onlookers: Onlookers, state: _State
+    work: asyncio.Task[None],
+    plan: Plan,
+    onlookers: Onlookers,
+    state: _State,
+    *,
+    own_process: bool,
 ) -> tuple[EndReason, str]:
     """Wait for the work's own end, an interrupt or the cap on time, whichever comes first."""
     interrupt = asyncio.create_task(onlookers.interrupt.wait())
@@ -276,7 +316,8 @@ async def _until(
         if not work.cancelled():
             work.result()  # what went wrong while it was broken off is no quiet end
         if onlookers.interrupt.is_set():
-            return onlookers.why(), "stopped by a signal; what was measured is kept"
+            who = "a signal" if own_process else "its caller"
+            return onlookers.why(), f"stopped by {who}; what was measured is kept"
         return "budget", f"budget.max_duration of {left_s:g} s is used up"
     finally:
         interrupt.cancel()

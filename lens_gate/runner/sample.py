@@ -97,6 +97,7 @@ async def take_sample(
         except asyncio.CancelledError:
             # What the limiter still held back never left; anything else may have been served.
             known = None if tries.on_wire else Decimal(0)
+            tries.break_off(clock.now_ns())
             tries.add(till.settle(job.wire.target.key, amount, known), known)
             return _sample(job, None, tries, cut=True)
         except Exception:
@@ -136,6 +137,7 @@ async def _held_attempt(
     limiter = job.wire.limiter
     tokens = job.wire.provider.bound_input(request) / BYTES_A_TOKEN + request.max_output_tokens
     tries.on_wire = False
+    tries.held_from_ns = clock.now_ns()
     held_s = await limiter.hold(tokens, now_ns=clock.now_ns, sleep=clock.sleep)
     tries.on_wire = True
     ready_ns = clock.now_ns() - clock.origin_ns
@@ -180,11 +182,17 @@ class _Tries:
         self.count = 0
         self.waited_s = 0.0
         self.held_s = 0.0
+        self.held_from_ns = 0
         self.on_wire = False
         self.resent = 0
         self.reservation = reservation
         self.settled = Decimal(0)
         self.cost: Decimal | None = Decimal(0)
+
+    def break_off(self, now_ns: int) -> None:
+        """It ends now, perhaps while the limiter still holds it back."""
+        if not self.on_wire and self.count == 0 and not self.resent:
+            self.held_s = (now_ns - self.held_from_ns) / 1e9
 
     def add(self, settled: Decimal, cost: Decimal | None) -> None:
         self.count += 1
@@ -244,4 +252,5 @@ def _sample(job: Job, last: Attempt | None, tries: _Tries, *, cut: bool = False)
         first_tokens=decoded.first_tokens if decoded else None,
         pair=job.pair,
         block=job.block,
+        labels=last.labels if last else {},
     )

@@ -15,4 +15,7 @@ re-exported, since ``holm`` and ``describe`` would then hide the modules of that
 ``holm``         many tests as one family
 ``rng``          generators seeded by names
 ``describe``     a sample in eight numbers
+``change_points`` where the level of a series changed
+``trend``        Theil-Sen and Mann-Kendall
+``ecdf``         a whole distribution: its function with a band, counts in bins
 """

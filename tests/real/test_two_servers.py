@@ -116,10 +116,9 @@ def measured(done):
 
 
 def log_ratios(pairs, metric):
-    return [
-        math.log(seconds(p["head"], metric)) - math.log(seconds(p["control"], metric))
-        for p in pairs
-    ]
+    """Of the pairs that have both: an answer that a busy machine read at one moment has no ITL."""
+    both = [(seconds(p["head"], metric), seconds(p["control"], metric)) for p in pairs]
+    return [math.log(head) - math.log(control) for head, control in both if head and control]
 
 
 def typical(changes):

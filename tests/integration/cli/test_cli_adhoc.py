@@ -44,6 +44,7 @@ def test_profile_shows_how_a_connection_came_about(lens, tmp_path, encrypted, se
         done = lens(tmp_path, "profile", "--target", target, SSL_CERT_FILE=str(tmp_path / "ca.pem"))
     assert done.code == 0, done.said
     assert done.out.startswith("house-model: answered, finish reason stop")
+    assert "warning: house-model: certificate authorities from SSL_CERT_FILE" in done.err
     shown = [line.split()[0] for line in done.out.splitlines() if "█" in line]
     assert shown[:3] == ["DNS", "TCP", "TLS"]
     # No TLS is shown where there is none.
@@ -100,6 +101,53 @@ def test_benchmark_offers_an_open_load(lens, tmp_path) -> None:
     assert [b - a for a, b in itertools.pairwise(ready)] == pytest.approx([20e6] * 5, abs=2)
 
 
+TRACE = """TIMESTAMP,ContextTokens,GeneratedTokens
+2023-11-16 18:15:46.0000000,40,3
+2023-11-16 18:15:46.0200000,90,1
+2023-11-16 18:15:46.0300000,10,200
+"""
+
+
+def test_benchmark_replays_the_lengths_of_a_trace(lens, tmp_path) -> None:
+    (tmp_path / "azure.csv").write_text(TRACE)
+    load = ("--load", "pattern=trace,file=azure.csv")
+    done = lens(
+        tmp_path, "benchmark", "--target", f"{FAST},simulate.output_tokens.fixed=150", *load
+    )
+    assert done.code == 0, done.said
+    sent = [s for s in samples(tmp_path) if s["phase"] == "measured"]
+    # Its answers were cut where the trace's ended, but for one that was over before.
+    assert [s["usage"]["output_total"] for s in sent] == [3, 1, 150]
+    inputs = [s["usage"]["input_total"] for s in sent]
+    assert inputs[1] > 2 * inputs[0] > 4 * inputs[2]
+    assert "2 requests of 3 ended at the limit of output" in done.out
+    assert "synthetic prompts: 47 input tokens were asked for" in done.out
+    # What is asked for is what is asked.
+    lens(
+        tmp_path,
+        "benchmark",
+        "--target",
+        FAST,
+        *load,
+        "--prompt",
+        "Hi?",
+        "--max-output-tokens",
+        "4",
+    )
+    assert {s["usage"]["output_total"] for s in samples(tmp_path)} == {4}
+
+
+def test_benchmark_holds_new_connections_against_kept_ones(lens, tmp_path) -> None:
+    done = lens(tmp_path, "benchmark", "--target", FAST, "-n", "6", "--cold", "--json")
+    assert done.code == 0, done.said
+    assert Counter(s["phase"] for s in samples(tmp_path)) == {"measured": 6, "warmup": 6}
+    (column,) = json.loads(done.out)
+    assert (column["cold"]["cold"], column["cold"]["warm"]) == (7, 5)
+    assert column["cold"]["low_s"] <= column["cold"]["penalty_s"] <= column["cold"]["high_s"]
+    lens(tmp_path, "benchmark", "--target", FAST, "-n", "2", "--cold", "--warmup", "0")
+    assert Counter(s["phase"] for s in samples(tmp_path)) == {"measured": 2}
+
+
 def test_a_cap_is_kept_and_ends_with_4(lens, tmp_path) -> None:
     done = lens(tmp_path, "benchmark", "--target", FAST, "-n", "400", "--max-usd", "0.002")
     assert done.code in (0, 4), done.said
@@ -130,6 +178,7 @@ def test_compare_asks_every_target_the_same_in_turn(lens, tmp_path) -> None:
         (("benchmark", "--target", FAST, "-c", "2", "--rate", "3"), "the load comes twice"),
         (("benchmark", "--target", FAST, "--load", "pattern=sometimes"), "pattern"),
         (("benchmark", "--target", FAST, "--prompt", "a", "--prompts", "b.txt"), "come twice"),
+        (("benchmark", "--target", FAST, "--prompt", "a", "--input-tokens", "9"), "come twice"),
         (("profile", "--target", FAST, "--prompts", "none.jsonl"), "none.jsonl"),
         (("profile", "--target", "openai:m,nonsense=1"), "nonsense"),
     ],

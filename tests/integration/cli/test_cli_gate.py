@@ -52,6 +52,7 @@ def test_a_gate_that_holds_writes_its_files_and_exits_0(gated, lens, policy, tmp
     assert "front passed" in done.out
     assert sorted(p.name for p in left.folder.iterdir()) == [
         "junit.xml",
+        "report.html",
         "report.json",
         "run.jsonl",
         "summary.md",

@@ -619,6 +619,8 @@ def test_an_answer_longer_than_asked_counts_as_long_as_it_is(told):
     bill = (11 * Decimal(2) + (ASKED + 2) * Decimal(8)) / 1_000_000
     assert {Decimal(s["cost_usd"]) for s in ours.samples} == {bill}
     assert {Decimal(s["settled_usd"]) for s in ours.samples} == {bill}
+    (told_so,) = [n for n in ours.cell["notes"] if "max_output_tokens" in n]
+    assert told_so.startswith(f"{REQUESTS} answers have more output tokens")
 
 
 def test_an_answer_without_end_is_cut(told):

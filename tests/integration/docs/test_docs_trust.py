@@ -17,6 +17,7 @@ TRUSTED = {
     "budget": {"max_usd": 1, "max_requests": 1000, "max_duration": "1h"},
     "baseline": {},
     "allow_endpoints": [{"origin": "https://allowed.example", "api_key_env": "A"}],
+    "publish": [{"to": "otlp", "url": "https://trusted.example", "token_env": "A"}],
     "targets": {
         "t": {
             "provider": "openai",
@@ -115,6 +116,7 @@ HEADS = {
         "baseline.branch": "other",
         "baseline.history": 3,
         "baseline.dir": "other",
+        "publish": [],
         "plugins": ["other"],
         "allow_endpoints": [],
         "allow_endpoints[].origin": "https://other.example",
@@ -238,6 +240,25 @@ HEADS = {
         "assurance": "shown",
         "targets": ["t"],
     },
+    "sink": {
+        "to": None,
+        "url": "https://other.example",
+        "path": None,
+        "format": "otlp-traces",
+        "database": None,
+        "retention_policy": None,
+        "bucket": None,
+        "org": None,
+        "job": None,
+        "token_env": "OTHER",
+        "username_env": None,
+        "password_env": None,
+        "headers": {"X-Other": "1"},
+        "labels": {"other": "1"},
+        "events": ["local"],
+        "live": True,
+        "timeout": "9s",
+    },
     "prompt": {
         "id": "other",
         "prompt": "Other?",
@@ -263,6 +284,7 @@ PLACES = {
     "price": ("targets", "t", "price"),
     "scenario": ("scenarios", "c"),
     "rule": ("scenarios", "c", "gates", 0),
+    "sink": ("publish", 0),
     "prompt": ("scenarios", "c", "prompts", 0),
 }
 

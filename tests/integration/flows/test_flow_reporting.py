@@ -57,6 +57,15 @@ def test_a_client_that_ran_late_is_said(judged, journal, lag_s, warned):
     assert any("event loop ran late" in text for text in report.warnings) is warned
 
 
+@pytest.mark.parametrize(
+    ("share", "lasted_s", "warned"),
+    [(0.9, 60.0, False), (0.91, 60.0, True), (0.99, 2.0, False), (None, 60.0, False)],
+)
+def test_a_client_that_needed_all_of_its_core_is_said(judged, journal, share, lasted_s, warned):
+    report = judged(journal.end(cpu_share=share, elapsed_s=lasted_s))
+    assert any("of a core" in text for text in report.warnings) is warned
+
+
 def test_bills_above_the_cap_are_said(judged, journal):
     spend = {**journal.lines[-1]["spend"], "spent_usd": "1.5", "cap_usd": "1"}
     report = judged(journal.end(spend=spend))

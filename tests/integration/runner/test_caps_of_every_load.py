@@ -163,6 +163,8 @@ def test_requests_that_are_held_back_hold_no_more_than_the_cap(bench):
     unsent = [s for s in outcome.run.samples if s.phase == "cut" and s.settled_usd == 0]
     assert unsent
     assert outcome.stats["one"]["requests"] == len(outcome.run.samples) - len(unsent)
+    # How long they waited until then is known.
+    assert all(s.held_s > 0 for s in unsent)
 
 
 def test_rounds_side_by_side_share_one_cap(bench):

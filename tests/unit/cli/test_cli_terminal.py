@@ -82,8 +82,8 @@ def test_somebody_who_watches_sees_every_cell_move(monkeypatch):
     assert CURSOR.search(text)
     plain = re.sub(r"\x1b\[[0-9?;]*[A-Za-z]", "", text)
     assert "chat/quick" in plain
-    assert "8/8" in plain
-    assert "$0.012 of $0.50, 2 failed" in plain
+    assert "8/8  2 failed" in plain
+    assert "spent $0.012 of $0.50" in plain
     # A name is no markup.
     assert "chat/[red]slow" in plain
     assert "1/20" in plain
@@ -98,6 +98,21 @@ def test_what_is_said_beside_the_live_view_is_not_lost(monkeypatch, capsys):
     assert capsys.readouterr().out == "the report\n"
     assert "stopping" in shown[0]
     assert "the report" not in shown[0]
+
+
+def test_the_report_on_the_same_terminal_is_not_taken_away_with_the_view(monkeypatch):
+    with (
+        _watched(monkeypatch, "stdout", "stderr") as shown,
+        terminal.outside() as world,
+    ):
+        world.observe(_progress(1))
+        terminal.say("first line\nlast line")
+        world.observe(_progress(2))
+    before, after = shown[0].replace("\r\n", "\n").split("first line\nlast line\n")
+    # The view was away when it was written, and goes up no further than its own lines after it.
+    assert before.rstrip().endswith("\x1b[2K")
+    assert after.count("\x1b[1A") <= 2 * after.count("\n")
+    assert "chat/quick" in after
 
 
 def test_the_live_view_without_colour_has_none(monkeypatch):

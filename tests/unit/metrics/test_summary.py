@@ -93,6 +93,34 @@ def test_missing_usage_and_undefined_itl_are_counted(sample) -> None:
     )
 
 
+def test_what_this_client_waited_for_on_purpose_is_told(sample) -> None:
+    held = [
+        sample(held_s=2.0),
+        sample(seq=1, held_s=0.5, phase="cut"),
+        sample(seq=2, held_s=0.009),
+        sample(seq=3, waited_s=1.0, attempts=2),
+        sample(seq=4, waited_s=0.25, attempts=2, arm="control"),
+    ]
+    waited, paused = remarks(held)
+    assert waited.startswith("2 requests waited for the rate limiter, 2.5 s in all and 2 s at most")
+    assert paused == "2 requests waited 1.25 s in all before being tried again"
+
+
+@pytest.mark.parametrize("reason", ["length", "max_tokens", "MAX_TOKENS", "max_output_tokens"])
+def test_answers_that_their_limit_cut_off_are_told(sample, reason) -> None:
+    cut, failed = sample(finish_reason=reason), sample(finish_reason=reason, failure="truncated")
+    (told,) = remarks([cut, sample(seq=1), failed])
+    assert told.startswith("1 request of 2 ended at the limit of output")
+    (all_of_them,) = remarks([cut, sample(seq=1, finish_reason=reason)])
+    assert all_of_them.startswith("2 requests ended at the limit of output")
+
+
+def test_compressed_answers_are_told(sample) -> None:
+    packed = sample(labels={"content-encoding": "gzip", "via": "1.1 edge"})
+    (told,) = remarks([packed, sample(seq=1, labels={"via": "1.1 edge"})])
+    assert told.startswith("1 request had a compressed answer")
+
+
 def test_what_bills_rest_on_is_told_with_its_count(sample) -> None:
     prices = resolve(
         "groq", "llama-3.3-70b-versatile", None, simulated=False, request_usd=Decimal(0)

@@ -1,8 +1,8 @@
-"""What became of the workload: lengths asked for, and what a prompt cache served."""
+"""What became of the workload: lengths and limits asked for, what a prompt cache served."""
 
 import pytest
 
-from lens_gate.metrics.workload import cache_note, length_check
+from lens_gate.metrics.workload import cache_note, length_check, limit_check
 from lens_gate.records.exchange import Usage
 
 ASKED = {"a": 100, "b": 300}
@@ -46,6 +46,41 @@ def test_only_what_the_provider_reports_of_prompts_that_were_asked_for_counts(se
     warmup = sample(prompt_id="a", usage=Usage(input_total=900), phase="warmup")
     assert length_check([warmup], ASKED) == ""
     assert length_check([off], ASKED)
+
+
+@pytest.fixture
+def answered(sample):
+    def make(prompt, tokens, **given):
+        told = {"phase": given.pop("phase", "measured")}
+        usage = Usage(input_total=1, output_total=tokens, **given)
+        return sample(prompt_id=prompt, usage=usage, **told)
+
+    return make
+
+
+def test_an_answer_may_be_as_long_as_its_limit_and_no_longer(answered):
+    limits = {"a": 50, "b": 80}
+    assert limit_check([answered("a", 50), answered("b", 80)], limits) == ""
+    one = limit_check([answered("a", 51), answered("b", 80)], limits)
+    assert one.startswith("1 answer has more output tokens than max_output_tokens allows (up to 51")
+    two = limit_check([answered("a", 64), answered("b", 90)], limits)
+    assert two.startswith("2 answers have")
+    assert "(up to 90 where 80 were allowed)" in two
+
+
+def test_only_what_the_provider_reports_of_measured_answers_is_held_against_a_limit(
+    answered, sample
+):
+    limits = {"a": 50}
+    for one in (
+        answered("a", 51, source="estimated"),
+        answered("a", None),
+        answered("c", 900),
+        answered("a", 51, phase="warmup"),
+        sample(prompt_id="a", usage=None),
+    ):
+        assert limit_check([one], limits) == ""
+    assert limit_check([answered("a", 51)], {}) == ""
 
 
 @pytest.mark.parametrize(

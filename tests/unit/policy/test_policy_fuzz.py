@@ -21,6 +21,10 @@ name: fuzz
 budget: {max_usd: 0.50, max_requests: 600, max_duration: 10m}
 baseline: {compare: auto, branch: main}
 allow_endpoints: [{origin: "https://x.y", api_key_env: K}]
+publish:
+  - {to: influxdb, url: "https://x.y", database: d, token_env: T, labels: {a: b}, live: true}
+  - {to: http, url: "https://x.y/a?b=c", format: csv, headers: {X-A: {env: H}}, timeout: 5s}
+  - {to: file, path: a.prom, format: prometheus, events: [push]}
 targets:
   mini: &m
     provider: openai
@@ -120,6 +124,7 @@ def keys_of(schema):
 KEYS = sorted(set(keys_of(json.loads(schema_text()))))
 WORDS = [
     *("openai", "simulated", "anthropic", "openai-compatible", "free", "mini", "chat", "auto"),
+    *("file", "http", "otlp", "influx"),
     *("none", "ttft", "ttft.p95", "e2e.max", "error_rate", "1s", "10%", "0.50", "p.jsonl", "../x"),
     *("https://x.y/v1", "http://127.0.0.1", "http://x.y", "closed", "fail", "warn", "shown", ""),
 ]
@@ -149,6 +154,7 @@ BASE_TREE = {
     "version": 1,
     "name": "fuzz",
     "budget": {"max_usd": 1, "max_requests": 600, "max_duration": "10m"},
+    "publish": [{"to": "pushgateway", "url": "https://x.y", "labels": {"a": "b"}}],
     "targets": {
         "mini": {"provider": "openai", "model": "x"},
         "fake": {"provider": "simulated", "simulate": {"profile": "hosted"}},

@@ -62,6 +62,25 @@ FULL = {
     "always": True,
     "baseline": {"compare": "interleaved", "branch": "b", "history": 3, "dir": "d"},
     "allow_endpoints": [{"origin": "https://x.y", "api_key_env": "A"}],
+    "publish": [
+        {
+            "to": "influxdb",
+            "url": "https://i.y",
+            "format": "influx",
+            "database": "d",
+            "retention_policy": "r",
+            "username_env": "U",
+            "password_env": "P",
+            "headers": {"X-A": {"env": "H"}},
+            "labels": {"team": "a"},
+            "events": ["push"],
+            "live": True,
+            "timeout": "9s",
+        },
+        {"to": "influxdb", "url": "https://i.z", "bucket": "b", "org": "o", "token_env": "T"},
+        {"to": "pushgateway", "url": "https://g.y", "job": "j"},
+        {"to": "file", "path": "p.prom", "format": "prometheus"},
+    ],
     "targets": {
         "t": {
             "title": "T",
@@ -364,9 +383,30 @@ OTHER_TARGETS = {
 }
 TURNS = "scenarios.*.prompts.[].messages.[]"
 
+# Keys of the sinks by the sink's place in the list, with another value.
+OTHER_SINKS = {
+    "0.url": "https://i.x",
+    "0.database": "e",
+    "0.retention_policy": "s",
+    "0.username_env": "V",
+    "0.password_env": "Q",
+    "0.headers.X-A.env": "G",
+    "0.labels.team": "b",
+    "0.events": ["push", "local"],
+    "0.live": False,
+    "0.timeout": "8s",
+    "1.bucket": "c",
+    "1.org": "p",
+    "1.token_env": "S",
+    "2.job": "k",
+    "3.path": "q.prom",
+    "3.format": "openmetrics",
+}
+
 # Keys whose effect can't be another value in the same place, with the change that shows it.
 APART = {
     "version": "refuses every other value",
+    "publish.[].to": "goes with the keys that it takes",
     f"{TURNS}.content.[].type": "goes with its text or picture",
     f"{TURNS}.content.[].image_url.url": "stands in the second part",
     f"{TURNS}.tool_calls.[].id": "goes with the result's",
@@ -510,8 +550,11 @@ def test_every_key_has_an_effect():
     containers_with_values |= {"scenarios.*.prompts.[].messages.[].content"}
     elsewhere = {f"scenarios.*.{path.partition('.')[2]}" for path in ELSEWHERE}
     targets = {f"targets.*.{path.partition('.')[2]}" for path in OTHER_TARGETS}
+    sinks = {f"publish.[].{path.partition('.')[2]}" for path in OTHER_SINKS}
+    sinks = {path.replace(".X-A", ".*").removesuffix(".team") for path in sinks}
+    containers_with_values |= {"publish.[].labels"}
     assert leaves | containers_with_values | {"scenarios.*.prompts.[].variables"} == (
-        OTHER.keys() | APART.keys() | elsewhere | targets
+        OTHER.keys() | APART.keys() | elsewhere | targets | sinks
     )
     before = loaded(FULL)
     for path, value in OTHER.items():
@@ -533,6 +576,19 @@ def test_every_key_of_the_other_targets_has_an_effect(path):
         "t"
     ]
     assert loaded(data)["targets"][key] != loaded(FULL)["targets"][key]
+
+
+@pytest.mark.parametrize("path", OTHER_SINKS)
+def test_every_key_of_a_sink_has_an_effect(path):
+    data = json.loads(json.dumps(FULL))
+    place, *way, last = path.split(".")
+    at = data["publish"][int(place)]
+    for step in way:
+        at = at[step]
+    assert at[last] != OTHER_SINKS[path]
+    at[last] = OTHER_SINKS[path]
+    before, after = loaded(FULL)["publish"], loaded(data)["publish"]
+    assert [a == b for a, b in zip(before, after, strict=True)].index(False) == int(place)
 
 
 @pytest.mark.parametrize("path", ELSEWHERE)
@@ -621,6 +677,7 @@ def spied(node, path, asked):
 
 MAPS = {("targets",), ("scenarios",), ("targets", "*", "headers"), ("targets", "*", "params")}
 MAPS |= {("scenarios", "*", "prompts", "[]", "variables"), ("targets", "*", "simulate")}
+MAPS |= {("publish", "[]", "headers"), ("publish", "[]", "labels")}
 MAPS |= {
     ("scenarios", "*", "tools", "[]", "parameters"),
     ("scenarios", "*", "tools", "[]", "function", "parameters"),

@@ -1,7 +1,9 @@
 import json
+from decimal import Decimal
 
 import pytest
 
+from lens_gate.metrics.pricing import bill, resolve
 from lens_gate.providers import gemini
 from lens_gate.providers.answer import collect, judge_answer
 from lens_gate.providers.table import PROVIDERS
@@ -354,6 +356,27 @@ def test_trap_16_usage_grows_and_its_last_word_on_each_count_holds():
         input_image=6,
         output_audio=3,
     )
+
+
+def test_tokens_in_the_sum_that_no_count_names_have_no_price():
+    whole = {"promptTokenCount": 9, "candidatesTokenCount": 4, "thoughtsTokenCount": 30}
+    assert last_usage(chunk(usage={**whole, "totalTokenCount": 43})).charges == {}
+    hidden = last_usage(chunk(usage={**whole, "totalTokenCount": 50}))
+    assert hidden.charges == {"tokens that no count names": 7}
+    prices = resolve("google", "gemini-2.5-flash", None, simulated=False, request_usd=Decimal(0))
+    told = bill(prices, hidden, model="gemini-2.5-flash", service_tier=None)
+    assert told.usd is None
+    assert "tokens that no count names" in told.note
+    # What is known of it is still the least that is booked.
+    assert told.check_usd > 0
+    # A later chunk may name them, and its sum may be an older one.
+    grown = last_usage(
+        chunk(usage={"promptTokenCount": 9, "candidatesTokenCount": 4, "totalTokenCount": 43}),
+        chunk(usage={"thoughtsTokenCount": 30}),
+    )
+    assert grown.charges == {"tokens that no count names": 0}
+    assert bill(prices, grown, model="gemini-2.5-flash", service_tier=None).usd is not None
+    assert last_usage(chunk(usage={**whole, "totalTokenCount": 12})).charges == {}
 
 
 def test_a_count_of_zero_that_was_left_out():

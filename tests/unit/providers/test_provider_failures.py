@@ -400,6 +400,9 @@ def test_a_429_of_anthropic_without_a_delay_is_a_spend_cap():
     assert (cap.status, cap.retryable) == ("quota", False)
     limited = anthropic.failure(head(429, retry_after="3"), body)
     assert (limited.status, limited.retryable, limited.retry_after_s) == ("rate_limited", True, 3.0)
+    # A wait that can't be told (a date without the answer's own) was asked for all the same.
+    dated = anthropic.failure(head(429, retry_after="Sun, 06 Nov 1994 08:50:37 GMT"), body)
+    assert (dated.status, dated.retryable, dated.retry_after_s) == ("rate_limited", True, None)
     asked = anthropic.failure(head(429, x_should_retry="true"), body)
     assert (asked.status, asked.retryable) == ("rate_limited", True)
     assert anthropic.failure(head(529), anthropic_body("overloaded_error")).status == "overloaded"

@@ -3,6 +3,7 @@ import pytest
 from lens_gate.providers.retry_after import go_duration, retry_after
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
+MONDAY = "Mon, 06 Nov 2028 00:00:00 GMT"
 
 
 @pytest.mark.parametrize(
@@ -26,10 +27,11 @@ DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
         ({"retry-after-ms": "250", "retry-after": "7"}, 0.25),
         ({"retry-after-ms": "soon", "retry-after": "7"}, 7.0),
         ({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT", "date": DATE}, 60.0),
-        (
-            {"retry-after": "Sunday, 06-Nov-94 08:50:37 GMT", "date": DATE},
-            100 * 365.25 * 86400 + 60,
-        ),
+        ({"retry-after": "Sunday, 06-Nov-94 08:50:37 GMT", "date": DATE}, 60.0),
+        ({"retry-after": "Monday, 06-Nov-28 00:01:00 GMT", "date": MONDAY}, 60.0),
+        ({"retry-after": "Sun Nov  6 08:50:37 1994", "date": DATE}, 60.0),
+        ({"retry-after": "Sun Nov 16 08:49:37 1994", "date": "Sun Nov  6 08:49:37 1994"}, 864000.0),
+        ({"retry-after": "Sun Nov 31 08:49:37 1994", "date": DATE}, None),
         ({"retry-after": "Sun, 06 Nov 1994 08:49:60 GMT", "date": DATE}, 22.0),
         ({"retry-after": "Sun, 06 Nov 1994 08:40:00 GMT", "date": DATE}, 0.0),
         ({"retry-after": "Sun, 06 Nov 1994 08:50:37 GMT"}, None),

@@ -37,6 +37,12 @@ class Outer:
     either: int | str = 0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lists:
+    numbers: Sequence[float | None]
+    words: Sequence[str]
+
+
 AMOUNTS = st.decimals(allow_nan=False, allow_infinity=False, places=9, min_value=0, max_value=10**6)
 STAMPS = st.none() | st.integers(0, 2**53)
 
@@ -202,3 +208,12 @@ def test_whatever_stands_in_a_file_only_a_codec_error_comes_out(value):
             from_json(kind, value)
         except CodecError:
             continue
+
+
+def test_a_list_of_numbers_may_hold_none_that_no_float_holds():
+    assert from_json(Lists, {"numbers": [1, 2.5, None], "words": ["a"]}).numbers == (1.0, 2.5, None)
+    for wrong in ([10**400], [True], ["1"], [[1]]):
+        with pytest.raises(CodecError):
+            from_json(Lists, {"numbers": wrong, "words": []})
+    with pytest.raises(CodecError):
+        from_json(Lists, {"numbers": [], "words": [1]})

@@ -339,7 +339,7 @@ def test_no_foreign_text_reaches_a_terminal_as_more_than_visible_characters(
 ):
     shown = terminal(poisoned(rich_report, text), width=width, colour=False)
     assert_visible(shown)
-    assert shown.count("\nspent ") == 1
+    assert shown.count("\nspent: ") == 1
 
 
 def test_a_hostile_cell_leaves_the_next_line_to_us(rich_report):

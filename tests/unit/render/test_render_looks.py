@@ -60,14 +60,15 @@ def test_a_cell_without_pairs_says_nothing_of_them(build):
     assert looks.how_far(plain) == ""
     assert list(looks.control_facts(plain)) == []
     assert looks.look_lines(plain, ()) == []
-    assert list(looks.stopping([plain])) == []
+    assert list(looks.decisions([plain])) == []
     assert list(looks.drifts(build.report(cells=[plain]))) == []
 
 
 def test_cells_that_ended_alike_are_named_together_and_their_savings_added(build):
     cells = [replace(cell(build), target=f"t{k}") for k in range(7)]
     cells.append(cell(build, pairs=180, saved_requests=0, saved_usd=Decimal(0)))
-    first, second, third = looks.stopping([*cells, build.cell()])
+    first, second = looks.decisions([*cells, build.cell()])
+    third = looks.saved([*cells, build.cell()])
     assert first == (
         "chat/t0, chat/t1, chat/t2, chat/t3, chat/t4 and 2 more decided after 36 of 180 pairs"
     )
@@ -77,7 +78,7 @@ def test_cells_that_ended_alike_are_named_together_and_their_savings_added(build
 
 def test_nothing_is_said_to_be_saved_where_nothing_was(build):
     whole = cell(build, pairs=180, saved_requests=0)
-    assert list(looks.stopping([whole])) == ["chat/quick all 180 pairs measured"]
+    assert looks.saved([whole]) == ""
     assert list(looks.control_facts(whole))[2] == "all 180 pairs measured"
 
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 import pytest
 from rich.cells import cell_len
 
+from lens_gate.records.policy import Change
+from lens_gate.render.markdown import markdown
 from lens_gate.render.terminal import terminal
 
 
@@ -56,15 +58,105 @@ def test_no_figure_is_ever_cut(reports):
         assert "+307 % [+226, +388]" in re.sub(r"\s+", " ", text)
 
 
-def test_a_narrow_terminal_gets_two_lines_for_each_row(reports):
+def test_a_narrow_terminal_gets_a_line_for_each_row_and_its_figures_below(reports):
     lines = terminal(reports["failed"], width=60, colour=False).splitlines()
     at = lines.index("fail  chat/quick TTFT typ")
-    assert lines[at + 1].startswith("  base 45 ms, head 183 ms, change [90 %] +307 %")
+    assert lines[at + 1 : at + 3] == [
+        "  base 45 ms, head 183 ms,",
+        "    change [90 %] +307 % [+226, +388], allowed +100 %*,",
+    ]
     limit = lines.index("fail  chat/quick E2E p90")
-    assert lines[limit + 1] == "  head 1.62 s, allowed ≤ 1.5 s, n 20"
+    assert lines[limit + 1] == "  head 1.62 s [1.51, 2.2], allowed ≤ 1.5 s, n 20"
     duet = terminal(reports["duet_failed"], width=50, colour=False).splitlines()
     at = duet.index("fail  chat/quick TTFT typ")
     assert duet[at + 1].startswith("  control 45 ms, head 68.4 ms")
+
+
+def test_a_wide_terminal_shows_each_change_on_one_axis(reports):
+    lines = terminal(reports["duet_failed"], width=140, colour=False).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("verdict "))
+    column = lines[at].index("┊")
+    ttft, itl, _, rate, cost = (line[column:].rstrip() for line in lines[at + 1 : at + 6])
+    # Beyond what is allowed, within it, and better.
+    assert ttft.index("┊") < ttft.index("│") < ttft.index("─") < ttft.index("●")
+    assert itl.index("─") < itl.index("●") < itl.index("│")
+    assert cost.index("●") < cost.index("┊") < cost.index("│")
+    assert rate == ""
+    assert {text.index("┊") for text in (ttft, cost)} == {ttft.index("┊")}
+    assert "┊" not in terminal(reports["duet_failed"], width=110, colour=False)
+
+
+def test_an_absolute_check_has_its_interval_where_there_is_room(reports):
+    assert "1.62 s [1.51, 2.2]" in terminal(reports["failed"], width=120, colour=False)
+    assert "1.62 s [" not in terminal(reports["failed"], width=80, colour=False)
+
+
+def test_the_worst_of_many_checks_are_shown_and_the_others_counted(build):
+    rows = [build.drift("ttft", "typ", "pass", 0.045, 0.01, target=f"t{k}") for k in range(30)]
+    bad = build.drift("itl", "typ", "fail", 0.002, 2.0, target="last")
+    text = terminal(build.report(rows=[*rows, bad]), width=140, colour=False)
+    lines = text.splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("verdict "))
+    assert lines[at + 1].startswith("fail")
+    assert lines[at + 21] == "The first 20 of 31 checks, the worst ones first."
+    assert "chat/t18" in text
+    assert "chat/t19" not in text
+
+
+def test_what_the_workflow_set_and_what_was_not_sent_stand_above_the_numbers(build):
+    cells = [
+        build.in_pairs(target=f"t{k}", duet=build.duet(only_head=("a", "b"))) for k in range(12)
+    ]
+    refs = build.refs(overridden="the workflow lowers max_usd to $0.10")
+    lines = terminal(
+        build.report(cells=cells, refs=refs, rows=[build.row()]), width=200, colour=False
+    ).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("verdict "))
+    above = lines[:at]
+    assert "the workflow lowers max_usd to $0.10" in above
+    assert "chat/t9: 2 prompts only in the head, not measured" in above
+    assert not any("chat/t10" in line for line in above)
+    assert "and prompts of 2 more cases" in above
+
+
+def test_what_the_head_may_not_change_is_told(build):
+    change = build.report().changes[0] if build.report().changes else None
+    assert change is None
+    changes = [
+        Change(path=f"budget.{k}", trusted="1", head="9", effect="after_merge") for k in range(11)
+    ]
+    own = Change(path="model", trusted="a", head="b", effect="measured")
+    lines = terminal(build.report(changes=[*changes, own]), width=100, colour=False).splitlines()
+    told = [line for line in lines if line.startswith("takes effect after merge: ")]
+    assert told[0] == "takes effect after merge: budget.0: 1 → 9"
+    assert len(told) == 10
+    assert "and 1 more change after merge" in lines
+
+
+def test_money_and_what_was_compared_are_told_in_the_words_of_the_comment(named_report):
+    report = named_report[1]
+    plain = terminal(report, width=10_000, colour=False).splitlines()
+    shown = markdown(report)
+    for title, line in (
+        ("spent", "**Spent**"),
+        ("compared", "**Compared**"),
+        ("basis", "**Basis**"),
+    ):
+        theirs = [text for text in shown.splitlines() if text.startswith(line)]
+        ours = [text for text in plain if text.startswith(f"{title}: ")]
+        assert len(theirs) == len(ours)
+        for mine, other in zip(ours, theirs, strict=True):
+            words = re.sub(r"[`\\]", "", other).removeprefix(f"{line} ")
+            told = mine.removeprefix(f"{title}: ")
+            # How and why stands in the first line here.
+            assert words == told or words.endswith(f" · {told}")
+
+
+def test_a_long_sentence_hangs_by_its_first_words(reports):
+    lines = terminal(reports["duet_failed"], width=60, colour=False).splitlines()
+    at = next(i for i, line in enumerate(lines) if line.startswith("fail: "))
+    assert lines[at + 1].startswith("    ")
+    assert not lines[at + 1].startswith("     ")
 
 
 def test_colour_only_where_it_is_wanted(reports):

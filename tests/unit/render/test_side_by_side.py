@@ -41,6 +41,18 @@ def test_one_target_shows_every_statistic() -> None:
     assert text.splitlines()[-1] == "note: mini: a note of two lines"
 
 
+def test_what_the_numbers_rest_on_is_said_once_where_it_is_the_same() -> None:
+    basis = "tokens as the provider counts them; over new connections"
+    one = one_target(column("mini", basis=basis, notes=("a note",)))
+    assert one.splitlines()[-2:] == [basis, "note: mini: a note"]
+    alike = several_targets([column("mini", basis=basis), column("maxi", basis=basis)])
+    assert alike.splitlines()[-1] == basis
+    other = several_targets([column("mini", basis=basis), column("maxi", basis="otherwise")])
+    assert other.splitlines()[-2:] == [f"mini: {basis}", "maxi: otherwise"]
+    silent = several_targets([column("mini", basis=basis), column("maxi")])
+    assert silent.splitlines()[-1] == f"mini: {basis}"
+
+
 def test_a_narrow_terminal_sees_fewer_statistics_and_always_the_centre() -> None:
     whole = column("mini", load=LOAD)
     heads = {}
@@ -54,6 +66,8 @@ def test_a_narrow_terminal_sees_fewer_statistics_and_always_the_centre() -> None
     assert heads[40] == ["typ", "p50", "p95", "n"]
     assert heads[10] == ["typ", "p95", "n"]
     assert max(map(len, one_target(whole, 60).splitlines()[:4])) <= 60
+    wordy = column("mini", load=LOAD, notes=("a note " * 20,), basis="what it rests on " * 9)
+    assert max(map(len, one_target(wordy, 80).splitlines())) <= 80
 
 
 def test_what_only_repeats_or_says_that_there_was_none_is_left_out() -> None:

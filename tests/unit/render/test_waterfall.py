@@ -126,10 +126,43 @@ def test_the_facts_beneath_are_those_of_the_request() -> None:
     assert "20 in (8 from the cache), 4 out (1 of reasoning)" in text
     assert (
         "1 ms until its head, 2 ms in its queue, 3 s loading the model, 4 ms reading the prompt, "
-        "100 ms until its first token, 200 ms generating, 500 ms in all (timings)"
+        "100 ms until its first token, 200 ms generating, 500 ms in all (timings)\n"
     ) in text
     assert "new; times by the kernel's receive stamps" in text
     assert "$0.0040 ($1 in, $4 out)" in text
+
+
+@pytest.mark.parametrize(
+    ("times", "told"),
+    [
+        ({"total_s": 0.33, "ttft_s": 0.1}, "330 ms in all (x); 20 ms of E2E passed elsewhere"),
+        ({"ttft_s": 0.29}, "290 ms until its first token (x); 10 ms of TTFT passed elsewhere"),
+        ({"headers_s": 0.1}, "(x); 0 s of the time to its head passed elsewhere"),
+        # A server that claims more than there was means something else.
+        ({"total_s": 0.36, "ttft_s": 0.1}, "360 ms in all (x)"),
+        ({"generation_s": 0.1}, "100 ms generating (x)"),
+    ],
+)
+def test_what_the_server_does_not_call_its_own_passed_elsewhere(times, told) -> None:
+    lines = shown(sample(server=ServerTimes(source="x", **times)))
+    (line,) = [line for line in lines if line.startswith("server says")]
+    assert line.endswith(told)
+
+
+def test_without_an_answer_nothing_is_subtracted() -> None:
+    server = ServerTimes(source="x", total_s=0.1)
+    lines = shown(
+        sample(server=server, marks=ms(sent=5), failure=Failure(status="empty", detail=""))
+    )
+    assert not any("elsewhere" in line for line in lines)
+
+
+def test_the_labels_of_an_answer_are_shown_as_text_alone() -> None:
+    labels = {"x-request-id": "req_1", "via": "1.1 \x1b[31medge"}
+    (line,) = [line for line in shown(sample(labels=labels)) if line.startswith("labels")]
+    assert line.startswith("labels          x-request-id req_1, via 1.1 ")
+    assert "\x1b" not in line
+    assert not any(line.startswith("labels") for line in shown(sample()))
 
 
 def test_the_median_of_two_gaps_is_the_middle_between_them() -> None:

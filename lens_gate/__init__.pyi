@@ -1,0 +1,3 @@
+from lens_gate.api import *  # noqa: F403
+
+__version__: str

@@ -1,0 +1,71 @@
+"""The report of a run that a call measured, and its files."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from lens_gate.flows.judging import judge
+from lens_gate.flows.outputs import RUN_FILE, write_report
+from lens_gate.flows.planning import protocols
+from lens_gate.flows.reporting import Setting, run_report
+from lens_gate.records.baseline import Baseline
+from lens_gate.records.policy import Policy
+from lens_gate.records.report import Refs, Report
+from lens_gate.records.run import Run
+from lens_gate.runner.journal import open_journal, write
+
+
+def report_of(
+    run: Run,
+    policy: Policy,
+    *,
+    stored: Mapping[str, Sequence[Baseline]] = MappingProxyType({}),
+    lines: Sequence[str] = (),
+) -> Report:
+    """The report of a run under a policy: the one that a call came to, or another.
+
+    Args:
+        run: what was measured.
+        policy: what it is judged by.
+        stored: the runs that each cell is held against, newest first.
+        lines: the lines of the policy's file.
+
+    Raises:
+        LensError: a plug-in of the policy is gone.
+    """
+    judged = judge(policy, run, stored, protocols(policy))
+    paired = any(cell.duet for cell in run.header.cells)
+    refs = Refs(
+        mode="duet" if paired else "absolute limits only",
+        why=run.header.why,
+        trust_ref=None,
+        control_ref=None,
+        head=None,
+        dirty=False,
+    )
+    setting = Setting(
+        policy=policy,
+        policy_lines=lines,
+        refs=refs,
+        changes=(),
+        warnings=run.header.warnings,
+        reproduce="",
+        pulled=False,
+    )
+    return run_report(run, judged, setting)
+
+
+def save_run(folder: Path, run: Run, report: Report) -> Path:
+    """Write the journal and the report's files.
+
+    Raises:
+        LensError: the folder is a link.
+        WorldError: the disk did not take them.
+    """
+    write_report(folder, report)
+    with open_journal(folder / RUN_FILE, run.header) as journal:
+        for sample in run.samples:
+            write(journal, sample)
+        if run.end is not None:
+            write(journal, run.end)
+    return folder
