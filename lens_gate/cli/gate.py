@@ -12,7 +12,7 @@ from lens_gate.errors import LensError
 from lens_gate.flows.failing import A_BUG, Failed, deliver_error
 from lens_gate.flows.framing import Posting
 from lens_gate.flows.gate import Order, gated
-from lens_gate.flows.outputs import REPORT_FILE, SUMMARY_FILE
+from lens_gate.flows.outputs import HTML_FILE, REPORT_FILE, SUMMARY_FILE
 from lens_gate.flows.overriding import FailOn
 from lens_gate.flows.publishing import deliver
 from lens_gate.flows.sinking import push_report
@@ -36,7 +36,7 @@ def command(order: Order, *, fail_on: FailOn | None, posting: Posting) -> int:
             done = gated(order, world)
             report = done.report
             say(terminal(report, width=width(), colour=colour()))
-            tell(f"wrote {order.output / REPORT_FILE} and {order.output / SUMMARY_FILE}")
+            tell(f"wrote {order.output / HTML_FILE}, {REPORT_FILE} and {SUMMARY_FILE}")
             delivered = deliver(report, posting, order.output, world)
         except Exception as error:
             # Also after a bug: a status of an earlier run of this commit must not stay green.

@@ -7,7 +7,7 @@ import click
 from lens_gate.cli.options import output_option, policy_option
 from lens_gate.cli.terminal import colour, outside, say, tell, width
 from lens_gate.flows.gate import judge_saved
-from lens_gate.flows.outputs import REPORT_FILE, SUMMARY_FILE
+from lens_gate.flows.outputs import HTML_FILE, REPORT_FILE, SUMMARY_FILE
 from lens_gate.render.terminal import terminal
 
 
@@ -30,5 +30,5 @@ def command(run_path: Path, policy_path: str | None, output: Path) -> int:
     with outside() as world:
         report = judge_saved(run_path, policy_path, output, world)
     say(terminal(report, width=width(), colour=colour()))
-    tell(f"wrote {output / REPORT_FILE} and {output / SUMMARY_FILE}")
+    tell(f"wrote {output / HTML_FILE}, {REPORT_FILE} and {SUMMARY_FILE}")
     return report.exit_code

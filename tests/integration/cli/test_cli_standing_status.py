@@ -28,7 +28,7 @@ def here(job, monkeypatch, house_of_lengths):
     return run
 
 
-@pytest.mark.parametrize("where", ["gate", "deliver"])
+@pytest.mark.parametrize("where", ["gated", "deliver"])
 def test_a_run_that_crashes_leaves_no_green_status(
     job, forge, house_of_lengths, here, monkeypatch, capsys, where
 ):

@@ -165,7 +165,7 @@ def test_judge_applies_another_policy_to_a_saved_run(saved, lens, own_policy, ho
     )  # fmt: skip
     assert done.code == 1, done.said
     assert len(house.served) == before
-    assert "wrote strict/report.json and strict/summary.md" in done.err
+    assert "wrote strict/report.html, report.json and summary.md" in done.err
     report = json.loads((repo.root / "strict" / "report.json").read_text())
     assert report["outcome"] == "failed"
     assert report["run_id"] == left.report["run_id"]

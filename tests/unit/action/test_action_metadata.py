@@ -85,7 +85,7 @@ def test_extras_are_those_of_the_package():
     assert start.wanted_extras("") == ()
     assert start.wanted_extras(" bedrock,azure\n vertex, azure") == ("azure", "bedrock", "vertex")
     for wrong in ("base", "uv", "../base", "bedrock;rm"):
-        with pytest.raises(start.StartError, match="none of: azure, bedrock, vertex") as caught:
+        with pytest.raises(start.StartError, match="none of: azure, bedrock, parquet, vertex") as caught:
             start.wanted_extras(wrong)
         assert caught.value.code == 2
 
