@@ -27,7 +27,7 @@ SEED ?=
 export PYTHONPYCACHEPREFIX = $(abspath $(VENV))/bytecode
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test e2e real lint type unit collect bench clean
+.PHONY: demo test e2e site real lint type unit collect bench clean
 
 demo: $(VENV)/.ready
 	$(BIN)/lens-gate demo $(if $(SEED),--seed $(SEED))
@@ -67,11 +67,17 @@ type: $(VENV)/.ready
 # Needs npm (a server and a runner of GitLab jobs that are not ours; the latter needs rsync), the
 # vendors' own clients (the group e2e, installed here
 # alone), and recordings of real providers (LENS_GATE_RECORDINGS).
-e2e: $(VENV)/.ready
+e2e: $(VENV)/.ready site
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group e2e
 	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
 	npm ci --prefix tests/e2e/gitlab --no-audit --no-fund
 	$(BIN)/pytest -n $(JOBS) --dist loadfile --durations=8 tests/e2e $(LONG)
+
+# The pages as a site, in build/site. A link that leads nowhere ends it, but not with --quiet: what is
+# not shown is not counted.
+site: $(VENV)/.ready
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --inexact --group docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Two inference servers from source: a C++ compiler, and ten minutes the first time.
 real: $(REAL)/.ready

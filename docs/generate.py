@@ -13,9 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import click
 from ruamel.yaml import YAML
 
+from lens_gate.cli import cli
 from lens_gate.cli.providers import facts
+from lens_gate.cli.verbs import VERBS
 from lens_gate.judge.evidence import minimum
 from lens_gate.judge.power import DuetTrial, pairs_needed
 from lens_gate.judge.spread import pair_variance
@@ -86,6 +89,32 @@ _PRICED: Final = (
 )
 # A price's tiers and variants repeat its units: one row stands for all of them.
 _UNIT: Final = "UNIT"
+# Where each verb is explained at length.
+_EXPLAINED: Final = {
+    "init": "start.md",
+    "check": "policy.md",
+    "power": "proving.md",
+    "gate": "verdict.md",
+    "run": "baselines.md",
+    "judge": "baselines.md",
+    "publish": "policy.md#a-report-that-another-job-posts",
+    "report": "report.md",
+    "export": "exporters.md",
+    "baseline": "baselines.md",
+    "history": "history.md",
+    "profile": "adhoc.md#profile",
+    "benchmark": "adhoc.md#benchmark",
+    "compare": "adhoc.md#compare",
+    "providers": "policy.md#providers",
+    "calibrate": "measuring.md",
+    "sim": "simulator.md",
+    "schema": "policy.md",
+    "selftest": "proving.md",
+    "null": "proving.md",
+    "demo": "start.md",
+}
+# What an option's help says of its default, which has a column of its own here.
+_DEFAULTED: Final = re.compile(r" \[default: ([^\]]+)\]\.?")
 _SPANNED: Final = re.compile(r"(?<![\w/])(/__sim/stats|[a-z0-9]+(?:_[a-z0-9]+)+)(?!\w)")
 
 
@@ -478,6 +507,69 @@ def _action(kind: str) -> str:
     )
 
 
+def _commands() -> str:
+    """Every verb with its arguments and options, as `--help` has them."""
+    context = click.Context(cli)
+    parts = []
+    for name in VERBS:
+        command = cli.get_command(context, name)
+        if isinstance(command, click.Group):
+            parts += [_command(f"{name} {word}", found) for word, found in command.commands.items()]
+        else:
+            parts.append(_command(name, command))
+    return "\n".join(parts)
+
+
+def _command(name: str, command: click.Command | None) -> str:
+    """A verb's section: what it is for, where more is said, its options."""
+    if command is None:
+        raise AssertionError(name)
+    context = click.Context(command)
+    verb = name.partition(" ")[0]
+    said = VERBS[verb][1] if verb == name else command.get_short_help_str(limit=200)
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    taken = [p for p in arguments if not isinstance(p.type, click.Choice)]
+    line = " ".join(["lens-gate", name, *map(_argument, taken)])
+    for choice in (p.type.choices for p in arguments if isinstance(p.type, click.Choice)):
+        said += f" Takes one of {', '.join(_code(str(word)) for word in choice)}."
+    rows = [
+        _option(option, context)
+        for option in command.params
+        if isinstance(option, click.Option) and not option.hidden
+    ]
+    text = f"## {name}\n\n`{line}`: {said} [More]({_EXPLAINED[verb]})\n"
+    return text + ("\n" + table(("Option", "Meaning", "Default"), rows) if rows else "")
+
+
+def _argument(argument: click.Argument) -> str:
+    name = (argument.metavar or (argument.name or "").upper()).strip("[]")
+    return name if argument.required else f"[{name}]"
+
+
+def _option(option: click.Option, context: click.Context) -> Row:
+    """An option's row; `--help` puts its choices and its default into the same lines."""
+    words = [*option.opts, *option.secondary_opts]
+    value = ""
+    text = option.help or ""
+    if isinstance(option.type, click.Choice):
+        value = " WORD"
+        text = f"{text} One of {', '.join(_code(str(word)) for word in option.type.choices)}."
+    elif not option.is_flag:
+        said = option.metavar or ("N" if isinstance(option.type, click.IntRange) else "TEXT")
+        value = f" {said.replace('|', ' or ')}"
+    default, given = _DEFAULTED.search(text), option.get_default(context)
+    if default:
+        text, said = _DEFAULTED.sub(".", text), default[1]
+    else:
+        said = _code(str(given)) if option.show_default and given is not None else ""
+        said = {"`True`": "yes", "`False`": "no"}.get(said, said)
+    return (
+        ", ".join(f"`{word}{value}`" for word in words),
+        _prose(text),
+        "**required**" if option.required else said,
+    )
+
+
 TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "policy": _policy_table,
     "target": lambda: _policy_table("$defs", "target"),
@@ -507,6 +599,7 @@ TABLES: Final[Mapping[str, Callable[[], str]]] = {
     "report-row": lambda: _report("row"),
     "report-verdict": lambda: _report("verdict"),
     "report-cell": lambda: _report("cell"),
+    "commands": _commands,
     "action-inputs": lambda: _action("inputs"),
     "action-outputs": lambda: _action("outputs"),
 }

@@ -4,15 +4,26 @@ A policy names the distributions whose entry points may be loaded; nothing else 
 installed is ever imported. Whoever asks decides what a row must be and which names are taken.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from typing import Final, Protocol, TypeVar
 
 from lens_gate.errors import LensError
 
 PROVIDERS_GROUP = "lens_gate.providers"
 HOSTS_GROUP = "lens_gate.hosts"
 FORMATS_GROUP = "lens_gate.formats"
+_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+_Row = TypeVar("_Row", bound=_Named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +70,37 @@ def plugged(
                 ) from error
             found[point.name] = PlugIn(distribution=wanted, row=row)
     return found
+
+
+def named_row(
+    name: str, plug_in: PlugIn, kind: type[_Row], *, word: str, taken: Container[str]
+) -> _Row:
+    """The row that an entry point of this name stands for, if it is of this kind.
+
+    ``word`` is what messages call such a row; ``taken`` are the names of the built-in ones.
+
+    Raises:
+        LensError: it is no such row, or has a name that it can't have.
+    """
+    row = plug_in.row
+    if not isinstance(row, kind):
+        raise LensError(
+            f"the plug-in {plug_in.distribution!r} gives a {type(row).__name__} as {name!r}, "
+            f"no {word}",
+            f"its entry point must name a {kind.__module__}.{kind.__name__}",
+        )
+    if name in taken:
+        raise LensError(
+            f"the plug-in {plug_in.distribution!r} takes the name {name!r}, which is built in",
+            "its authors must choose another name",
+        )
+    if row.name != name or not _NAME.fullmatch(name):
+        raise LensError(
+            f"the plug-in {plug_in.distribution!r} calls its {word} {row.name!r} in its row and "
+            f"{name!r} as an entry point",
+            "both must be the same name, of small letters, digits and hyphens",
+        )
+    return row
 
 
 def versions(distributions: Iterable[str]) -> Mapping[str, str]:

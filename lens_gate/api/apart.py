@@ -8,11 +8,14 @@ caller's is touched: signal handlers, event-loop policy, default executor, garba
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
+
+from lens_gate.errors import LensError
 
 T = TypeVar("T")
+_LOOK_S: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +37,13 @@ def wait_for(work: Work[T]) -> T:
     Where the wait is broken off (Ctrl-C), so is the work, which is waited for before the exception
     goes on, with a note of what is left. A second exception waits no longer.
     """
-    future = _begun(work)
+    future, thread = _apart(work)
     try:
+        thread.start()
         return future.result()
     except BaseException as error:
-        if not future.done():
+        # A thread that could not be had has no end to wait for.
+        if thread.ident is not None and not future.done():
             work.break_off()
             future.exception()
             _note(error, work)
@@ -46,16 +51,47 @@ def wait_for(work: Work[T]) -> T:
 
 
 async def awaited(work: Work[T]) -> T:
-    """The same for a coroutine; being cancelled breaks it off."""
-    future = asyncio.wrap_future(_begun(work))
+    """The same for a coroutine; being cancelled breaks it off, and so does the end of its loop.
+
+    Raises:
+        LensError: the event loop is none of asyncio's; nothing was begun.
+    """
     try:
-        return await asyncio.shield(future)
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        raise LensError(
+            "there is no event loop of asyncio here, and nothing was sent",
+            "call the plain function in a thread, as in trio.to_thread.run_sync",
+        ) from None
+    future, thread = _apart(work)
+    thread.start()
+    waiting = asyncio.wrap_future(future)
+    _watch(loop, future, work)
+    try:
+        return await asyncio.shield(waiting)
     except asyncio.CancelledError as error:
         work.break_off()
-        await asyncio.wait({future})
-        future.exception()  # looked at: the cancellation is what the caller hears
+        await asyncio.wait({waiting})
+        waiting.exception()  # looked at: the cancellation is what the caller hears
         _note(error, work)
         raise
+
+
+def _watch(loop: asyncio.AbstractEventLoop, future: Future[T], work: Work[T]) -> None:
+    """Break the work off where nobody can ever have its result.
+
+    A loop that Ctrl-C throws out of ``run_until_complete`` cancels nothing. The work would go on,
+    and be paid for, while the program waits for its thread in order to end.
+    """
+    main = threading.main_thread()
+
+    def watch() -> None:
+        while not wait([future], timeout=_LOOK_S).done:
+            if loop.is_closed() or not (loop.is_running() or main.is_alive()):
+                work.break_off()
+                return
+
+    threading.Thread(target=watch, name="lens-gate-watch").start()
 
 
 def _note(error: BaseException, work: Work[T]) -> None:
@@ -64,7 +100,8 @@ def _note(error: BaseException, work: Work[T]) -> None:
         error.add_note(left)
 
 
-def _begun(work: Work[T]) -> Future[T]:
+def _apart(work: Work[T]) -> tuple[Future[T], threading.Thread]:
+    """The result to come, and the thread that it comes from, not yet started."""
     future: Future[T] = Future()
     # From here on nobody can cancel it: it ends by its own end, or by being broken off.
     future.set_running_or_notify_cancel()
@@ -77,5 +114,4 @@ def _begun(work: Work[T]) -> Future[T]:
         else:
             future.set_result(result)
 
-    threading.Thread(target=run, name="lens-gate").start()
-    return future
+    return future, threading.Thread(target=run, name="lens-gate")

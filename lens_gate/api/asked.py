@@ -15,6 +15,8 @@ from lens_gate.units import parse_duration, parse_usd
 
 WHERE = "the call"
 _STEP = Decimal("1e-12")
+# A policy takes no more as a text.
+_TOO_MUCH_USD = 1_000_000
 
 Target: TypeAlias = str | Mapping[str, object]
 """``"openai:gpt-4.1-mini"`` with settings behind commas, or a mapping as a policy has it."""
@@ -130,14 +132,16 @@ def usd_of(value: Usd) -> Decimal:
     """The amount of ``max_usd``, rounded down to what a ledger counts in.
 
     Raises:
-        LensError: it is none.
+        LensError: it is none, or a million or more.
     """
     try:
         amount = parse_usd(value)
     except ValueError as error:
         raise LensError(f"max_usd: {error}") from None
+    if amount >= _TOO_MUCH_USD:
+        raise LensError(f"max_usd is {value!r}", "a call's cap is below a million US dollars")
     # A share of a budget has more digits than a policy takes.
-    return amount if amount >= 1000 else amount.quantize(_STEP, rounding=ROUND_FLOOR)
+    return amount.quantize(_STEP, rounding=ROUND_FLOOR)
 
 
 def seconds_of(value: str | float) -> float:

@@ -108,7 +108,9 @@ class Comparison:
         return self._report
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
-        """Write ``run.jsonl``, ``report.json``, ``summary.md`` and ``junit.xml``; gives the folder.
+        """Write ``run.jsonl``, ``report.json``, ``report.html``, ``summary.md`` and ``junit.xml``.
+
+        An earlier report there is replaced. Gives the folder.
 
         Raises:
             LensError: the folder is a link.

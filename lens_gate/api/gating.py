@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -11,10 +12,10 @@ from lens_gate.api.journals import with_journal
 from lens_gate.api.wording import hinted
 from lens_gate.api.world import world
 from lens_gate.errors import LensError
-from lens_gate.flows.gate import Order
-from lens_gate.flows.gate import gate as run_gate
+from lens_gate.flows.gate import Order, gated
 from lens_gate.flows.overriding import FailOn, Overrides
 from lens_gate.flows.planning import Lowered
+from lens_gate.flows.sinking import push_report
 from lens_gate.flows.stopping import Stop
 from lens_gate.records.policy import Compare
 from lens_gate.records.report import Report
@@ -36,6 +37,10 @@ class GateDetails(TypedDict, total=False):
         fail_on: which answers are failures to ``Report.exit_code``.
         on_progress: called after each request, in the measuring thread: it should return at once.
         stop: ends the gate when it is asked to: the outcome is ``aborted``.
+        push: whether the sinks of the policy's ``publish`` get the numbers (they do); one that
+            fails changes nothing but what ``on_message`` is told.
+        on_message: called with each line that the verb would print of the course of things, what
+            came of a push among them.
     """
 
     base: str
@@ -47,6 +52,8 @@ class GateDetails(TypedDict, total=False):
     fail_on: FailOn
     on_progress: Callable[[Progress], None]
     stop: Stop
+    push: bool
+    on_message: Callable[[str], None]
 
 
 def gate(
@@ -59,7 +66,8 @@ def gate(
     """Measure, judge and report under a policy, as `lens-gate gate` does.
 
     Which commit's policy counts follows from the job's environment, as for the verb; of settings
-    only the arguments count, no ``LENS_GATE_*`` variable. Nothing is published, nothing printed.
+    only the arguments count, no ``LENS_GATE_*`` variable. The sinks of the trusted policy's
+    ``publish`` get the numbers, as with the verb; no host is told, nothing is printed.
     Works in a script, in any thread and in a notebook; in a coroutine use ``gate_async``.
 
     Args:
@@ -100,10 +108,13 @@ def _work(
     if unknown:
         raise TypeError(f"there is no {', '.join(sorted(unknown))}: see lens_gate.GateDetails")
     path = None if policy is None else Path(policy).absolute()
+    # Sinks that are files lie there too, and their folder is else that of the policy.
+    output = output.absolute()
     stop = details.get("stop") or Stop()
     order = Order(
         policy_path=None if path is None else path.name,
         output=output,
+        push=details.get("push", True),
         lowered=_lowered(details),
         seed=seed,
         base=details.get("base"),
@@ -114,7 +125,15 @@ def _work(
         ),
     )
     outside = world(stop, details.get("on_progress"), path.parent if path else Path.cwd())
-    return with_journal(lambda _folder: run_gate(order, outside), output=output, stop=stop)
+    if "on_message" in details:
+        outside = replace(outside, tell=details["on_message"])
+
+    def do(_folder: Path) -> Report:
+        done = gated(order, outside)
+        push_report(done.report, done.pushing, output, outside)
+        return done.report
+
+    return with_journal(do, output=output, stop=stop)
 
 
 def _names(scenarios: Sequence[str]) -> tuple[str, ...]:

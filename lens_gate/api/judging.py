@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import overload
 
 from lens_gate.api.reporting import report_of
 from lens_gate.api.wording import hinted
 from lens_gate.errors import LensError
+from lens_gate.flows.accepting import accepted_on_disk, holding
 from lens_gate.flows.outputs import REPORT_FILE, RUN_FILE, load_report
 from lens_gate.flows.reading import read_policy as read_trusted
 from lens_gate.flows.stored import stored_on_disk
@@ -57,7 +60,7 @@ def verdicts(
 
     Of checks, which hold numbers alone, it is the pure decision: one verdict for each, in their
     order. Of a run it is what `lens-gate judge` decides: one row for each rule and cell, under the
-    policy as it is on disk.
+    policy as it is on disk, with the waivers and levels that are accepted beside it.
 
     Args:
         records: checks; or a run, or the path of its ``run.jsonl`` or of the folder that has it.
@@ -86,7 +89,11 @@ def verdicts(
         run = records if isinstance(records, Run) else read_journal(_file(records, RUN_FILE))
         root, (trusted, text) = _policy(Path(policy))
         stored = _stored(run, trusted, root, baselines)
-        return report_of(run, trusted, stored=stored, lines=text.splitlines()).rows
+        accepted = holding(accepted_on_disk(root, trusted), datetime.now(UTC).date())
+        if baselines is not None:  # they are held against whatever level was accepted since
+            accepted = replace(accepted, shifts=())
+        lines = text.splitlines()
+        return report_of(run, trusted, stored=stored, lines=lines, accepted=accepted).rows
 
 
 def read_run(path: str | os.PathLike[str]) -> Run:

@@ -1,11 +1,14 @@
 """The report of a run that a call measured, and its files."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
+from lens_gate.flows.accepting import NOTHING, Holding
 from lens_gate.flows.judging import judge
-from lens_gate.flows.outputs import RUN_FILE, write_report
+from lens_gate.flows.outputs import RUN_FILE, discard_reports, write_report
+from lens_gate.flows.paging import Behind, write_page
 from lens_gate.flows.planning import protocols
 from lens_gate.flows.reporting import Setting, run_report
 from lens_gate.records.baseline import Baseline
@@ -21,6 +24,7 @@ def report_of(
     *,
     stored: Mapping[str, Sequence[Baseline]] = MappingProxyType({}),
     lines: Sequence[str] = (),
+    accepted: Holding = NOTHING,
 ) -> Report:
     """The report of a run under a policy: the one that a call came to, or another.
 
@@ -29,11 +33,12 @@ def report_of(
         policy: what it is judged by.
         stored: the runs that each cell is held against, newest first.
         lines: the lines of the policy's file.
+        accepted: the waivers and levels that were accepted by hand.
 
     Raises:
         LensError: a plug-in of the policy is gone.
     """
-    judged = judge(policy, run, stored, protocols(policy))
+    judged = judge(policy, run, stored, protocols(policy), accepted)
     paired = any(cell.duet for cell in run.header.cells)
     refs = Refs(
         mode="duet" if paired else "absolute limits only",
@@ -52,20 +57,29 @@ def report_of(
         reproduce="",
         pulled=False,
     )
-    return run_report(run, judged, setting)
+    return replace(run_report(run, judged, setting), waivers=judged.waivers)
 
 
-def save_run(folder: Path, run: Run, report: Report) -> Path:
-    """Write the journal and the report's files.
+def save_run(
+    folder: Path,
+    run: Run,
+    report: Report,
+    stored: Mapping[str, Sequence[Baseline]] = MappingProxyType({}),
+) -> Path:
+    """Write the journal and the report's files, ``report.html`` among them.
+
+    The journal comes first: a disk that is full leaves no report without what it rests on.
 
     Raises:
         LensError: the folder is a link.
         WorldError: the disk did not take them.
     """
-    write_report(folder, report)
+    discard_reports(folder)
     with open_journal(folder / RUN_FILE, run.header) as journal:
         for sample in run.samples:
             write(journal, sample)
         if run.end is not None:
             write(journal, run.end)
+    write_report(folder, report)
+    write_page(folder, report, Behind(run=run, stored=stored))
     return folder

@@ -14,7 +14,7 @@ from lens_gate.runner.measure import Progress
 def world(stop: Stop, observe: Callable[[Progress], None] | None, folder: Path) -> Outside:
     """Environment and clock of this process; relative files are in ``folder``."""
     return Outside(
-        environ=dict(os.environ),
+        environ=_Environment(os.environ),
         cwd=folder,
         now=lambda: datetime.now(UTC),
         entropy=lambda: secrets.randbits(48),
@@ -22,6 +22,13 @@ def world(stop: Stop, observe: Callable[[Progress], None] | None, folder: Path) 
         tell=_unheard,
         stop=stop,
     )
+
+
+class _Environment(dict[str, str]):
+    """Variables that no traceback with local values shows: there are keys among them."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} environment variables>"
 
 
 def _unseen(_progress: Progress) -> None:

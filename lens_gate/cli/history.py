@@ -7,7 +7,7 @@ import click
 from lens_gate.cli.options import policy_option
 from lens_gate.cli.terminal import colour, outside, say, tell, width
 from lens_gate.errors import EXIT_FAILED, EXIT_OK, EXIT_UNMEASURED, WorldError
-from lens_gate.flows.series import HistoryOrder
+from lens_gate.flows.history_sources import HistoryOrder
 from lens_gate.flows.series import history as read_history
 from lens_gate.records.series import History
 from lens_gate.units import parse_share

@@ -136,10 +136,16 @@ def _rows(cells: Sequence[_Cell], room: Room, most: int) -> Iterable[Text]:
 
 
 def _cut(name: str, width: int) -> str:
-    """Of this width, whatever it was."""
+    """Of this width, whatever it was: cut in the middle, since cells differ at their ends."""
     if cell_len(name) <= width:
         return set_cell_size(name, width)
-    return set_cell_size(set_cell_size(name, width - 1).rstrip() + "…", width)
+    start = set_cell_size(name, (width - 1) // 2).rstrip()
+    room, end = width - 1 - cell_len(start), ""
+    for char in reversed(name):
+        if cell_len(char + end) > room:
+            break
+        end = char + end
+    return set_cell_size(f"{start}…{end.lstrip()}", width)
 
 
 def _row(cell: _Cell, name: str, digits: int, room: Room) -> Text:

@@ -38,7 +38,6 @@ def command(*, order: Callable[..., AdHoc], target: str, no_stream: bool) -> int
             sample,
             width=width(),
             price=found.plan.cells[0].prices.source,
-            tls=found.is_encrypted(sample.target),
         )
     )
     say(f"\nwrote {asked.output / RUN_FILE}")

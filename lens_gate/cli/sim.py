@@ -23,7 +23,13 @@ from lens_gate.sim import Behaviour, serve
 )
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set one key of it.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 takes a free one.",
+)
 @seed_option
 @click.option(
     "--log",

@@ -24,7 +24,6 @@ from lens_gate.providers.interface import Provider
 from lens_gate.records.plan import Plan
 from lens_gate.records.policy import Budget, Policy
 from lens_gate.records.run import Run
-from lens_gate.runner.wire import base_url_of
 
 SCENARIO = "adhoc"
 WHERE = "the command line"
@@ -61,19 +60,11 @@ class AdHoc:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """The run, the plan that it followed, and of each target its protocol and its spec."""
+    """The run, the plan that it followed, and of each target the spec that named it."""
 
     run: Run
     plan: Plan
-    providers: Mapping[str, Provider]
     specs: Mapping[str, str]
-
-    def is_encrypted(self, target: str) -> bool:
-        """Whether the connection to this target begins with TLS."""
-        found = self.plan.policy.targets[target]
-        if found.simulate is not None:
-            return False
-        return base_url_of(found, self.providers[target]).startswith("https:")
 
 
 def measure_adhoc(
@@ -101,7 +92,7 @@ def measure_adhoc(
         key: target if isinstance(target, str) else key
         for key, target in zip(plan.policy.targets, order.targets, strict=True)
     }
-    return Measured(run=run, plan=plan, providers=providers, specs=specs)
+    return Measured(run=run, plan=plan, specs=specs)
 
 
 def plan_adhoc(order: AdHoc, outside: Outside) -> tuple[Plan, Mapping[str, Provider]]:

@@ -26,7 +26,7 @@ from lens_gate.judge.fixed_rule import would_fail
 from lens_gate.metrics.arms import measured
 from lens_gate.records.report import Report, Statistics
 from lens_gate.records.run import Run
-from lens_gate.repo.objects import Repository
+from lens_gate.repo.repository import Repository
 from lens_gate.repo.scratch import commit_all, new_repository, switch
 from lens_gate.runner.journal import read_run
 from lens_gate.stats.rng import seed_of

@@ -1,17 +1,15 @@
 """A saved report in any format: the built-in ones, and those of plug-ins that were named."""
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, get_args
 
 from lens_gate.errors import LensError
-from lens_gate.plugins import FORMATS_GROUP, PROVIDERS_GROUP, PlugIn, plugged
+from lens_gate.plugins import FORMATS_GROUP, PROVIDERS_GROUP, PlugIn, named_row, plugged
 from lens_gate.records.detail import Bundle
 from lens_gate.render.exports.table import FORMATS, Format, Wants
 from lens_gate.sinks.parquet import PARQUET
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _BUILT_IN: Final[Mapping[str, Format]] = {**FORMATS, PARQUET.name: PARQUET}
 
 
@@ -41,24 +39,7 @@ def encoded(how: Format, bundle: Bundle) -> bytes:
 
 
 def _checked(name: str, plug_in: PlugIn) -> Format:
-    row = plug_in.row
-    if not isinstance(row, Format):
-        raise LensError(
-            f"the plug-in {plug_in.distribution!r} gives a {type(row).__name__} as {name!r}, "
-            "no format",
-            "its entry point must name a lens_gate.render.exports.table.Format",
-        )
-    if name in _BUILT_IN:
-        raise LensError(
-            f"the plug-in {plug_in.distribution!r} takes the name {name!r}, which is built in",
-            "its authors must choose another name",
-        )
-    if row.name != name or not _NAME.fullmatch(name):
-        raise LensError(
-            f"the plug-in {plug_in.distribution!r} calls its format {row.name!r} in its row and "
-            f"{name!r} as an entry point",
-            "both must be the same name, of small letters, digits and hyphens",
-        )
+    row = named_row(name, plug_in, Format, word="format", taken=_BUILT_IN)
     if row.wants not in get_args(Wants):
         raise LensError(
             f"the plug-in {plug_in.distribution!r} says that {name!r} wants {row.wants!r}",

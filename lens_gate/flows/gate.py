@@ -19,7 +19,7 @@ from lens_gate.flows.paging import NOTHING_BEHIND, Behind, write_page
 from lens_gate.flows.planning import Lowered, lower, protocols
 from lens_gate.flows.preparing import Prepared, prepare, resolve_keys, stored_runs
 from lens_gate.flows.reporting import Setting, empty_report, run_report
-from lens_gate.flows.sinking import Pushing, pushing_of
+from lens_gate.flows.sinking import NOWHERE, Pushing, pushing_of
 from lens_gate.flows.sources import Sources, find_sources
 from lens_gate.flows.streaming import streaming
 from lens_gate.judge.null import null_rate
@@ -44,7 +44,7 @@ class Order:
     """What the user asked for. ``seed`` ``None``: a fresh one is drawn and printed.
 
     ``base`` is the ref that a local or manual run is compared with, ``overrides`` what the workflow
-    sets beside the policy.
+    sets beside the policy. ``push``: the policy's sinks get the numbers.
     """
 
     policy_path: str | None
@@ -53,6 +53,7 @@ class Order:
     seed: int | None
     base: str | None = None
     overrides: Overrides = AS_WRITTEN
+    push: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +65,12 @@ class _Job:
     budget: Budget
     seed: int
     outside: Outside
+    push: bool
 
     @property
     def pushing(self) -> Pushing:
         """Where its numbers may go."""
-        return pushing_of(self.sources)
+        return pushing_of(self.sources) if self.push else NOWHERE
 
     def nothing_sent(self, choice: Choice | None, outcome: Outcome, why: str) -> Report:
         """The report of a gate that sends nothing, with all waivers, none of them used."""
@@ -133,6 +135,7 @@ def _job(order: Order, outside: Outside) -> _Job:
         budget=lower(sources.policy.budget, order.lowered),
         seed=outside.entropy() if order.seed is None else order.seed,
         outside=outside,
+        push=order.push,
     )
 
 
@@ -248,7 +251,7 @@ def _measure(prepared: Prepared, job: _Job, order: Order) -> tuple[Run, tuple[De
         after_look=looking(terms_of(sources.policy, header, prepared.providers, job.accepted)),
     )
     with streaming(job.pushing, header, order.output, outside) as streams:
-        run = measure_plan(plan, how, streams.joined(outside))
+        run = streams.ended(measure_plan(plan, how, streams.joined(outside)))
     return run, streams.delivered
 
 

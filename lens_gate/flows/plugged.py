@@ -1,17 +1,15 @@
 """The table of providers with the rows of a policy's plug-ins."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from lens_gate.errors import LensError
 from lens_gate.flows.guarded import guarded
-from lens_gate.plugins import FORMATS_GROUP, PROVIDERS_GROUP, PlugIn, plugged
+from lens_gate.plugins import FORMATS_GROUP, PROVIDERS_GROUP, PlugIn, named_row, plugged
 from lens_gate.providers.interface import Provider, fits_anywhere
 from lens_gate.providers.table import PROVIDERS
 
-_NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 # What a policy may say of a provider that is not loaded: nothing of it is held against anything.
 _STAND_IN: Final = replace(
     PROVIDERS["openai-compatible"],
@@ -51,24 +49,7 @@ def untrusted_rows(
 
 
 def _checked(name: str, plug_in: PlugIn) -> Provider:
-    row = plug_in.row
-    if not isinstance(row, Provider):
-        raise LensError(
-            f"the plug-in {plug_in.distribution!r} gives a {type(row).__name__} as {name!r}, "
-            "no provider",
-            "its entry point must name a lens_gate.providers.interface.Provider",
-        )
-    if name in PROVIDERS:
-        raise LensError(
-            f"the plug-in {plug_in.distribution!r} takes the name {name!r}, which is built in",
-            "its authors must choose another name",
-        )
-    if row.name != name or not _NAME.fullmatch(name):
-        raise LensError(
-            f"the plug-in {plug_in.distribution!r} calls its provider {row.name!r} in its row and "
-            f"{name!r} as an entry point",
-            "both must be the same name, of small letters, digits and hyphens",
-        )
+    row = named_row(name, plug_in, Provider, word="provider", taken=PROVIDERS)
     if row.kind not in ("hosted", "self-hosted"):
         raise LensError(
             f"the plug-in {plug_in.distribution!r} says that {name!r} is {row.kind!r}",

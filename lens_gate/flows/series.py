@@ -2,81 +2,36 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from lens_gate import __version__
 from lens_gate.errors import LensError
-from lens_gate.flows.accepting import AcceptedFile, accepted_name, holding
+from lens_gate.flows.accepting import holding
+from lens_gate.flows.history_sources import (
+    HistoryOrder,
+    place_of,
+    runs_at,
+    wanted,
+    warnings_of,
+)
 from lens_gate.flows.measuring import stamp
 from lens_gate.flows.outside import Outside
-from lens_gate.flows.places import POLICY_FILES, candidates, no_policy
-from lens_gate.flows.reading import present, read_policy
 from lens_gate.metrics.catalogue import CATALOGUE, split_metric
 from lens_gate.metrics.objectives import is_stored, kept, parse_objective
 from lens_gate.metrics.series import series_of
-from lens_gate.policy import read_worktree_file
 from lens_gate.policy.findings import did_you_mean
 from lens_gate.policy.fingerprint import differences
-from lens_gate.policy.waivers import FILE
 from lens_gate.records.baseline import Baseline
 from lens_gate.records.policy import Policy, Scenario
 from lens_gate.records.series import CellHistory, History, Objective, Series, StoredRun
 from lens_gate.records.waiver import LevelShift
-from lens_gate.repo import (
-    Repository,
-    StoredPath,
-    blob_reader,
-    head_commit,
-    is_shallow,
-    list_blobs,
-    open_repository,
-    read_blob,
-    resolve,
-)
-from lens_gate.repo.stored_over_time import Found, Remembered, remembered_at, remembered_on_disk
+from lens_gate.repo.stored_over_time import Remembered
 from lens_gate.stats.change_points import ALPHA
 from lens_gate.units import parse_duration
 
 DEFAULT_METRICS = ("ttft.typ", "itl.typ", "e2e.typ", "cost_usd.mean", "error_rate")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _LONGEST_DAYS = 36500.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HistoryOrder:
-    """What is to be shown.
-
-    ``cell`` is ``scenario/target`` or a scenario; ``metrics`` are as policies have them
-    (``ttft.p95``), none: those of the policy's rules; ``since`` is a time back from now (``30d``)
-    or a day; ``objectives`` are as people write them; ``share`` of the runs have to meet each.
-    ``ref`` is the commit to read, ``None``: the work tree. ``folder`` is where runs lie, instead of
-    where the policy has them: then no policy is read. ``pruned``: also runs removed since.
-    """
-
-    cell: str | None = None
-    metrics: tuple[str, ...] = ()
-    since: str | None = None
-    objectives: tuple[str, ...] = ()
-    share: float = 1.0
-    ref: str | None = None
-    policy_path: str | None = None
-    folder: str | None = None
-    pruned: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Place:
-    """Where runs are read: a commit, a work tree, or both. ``source`` says it in words."""
-
-    folder: str
-    policy: Policy | None
-    accepted: AcceptedFile
-    root: Path | None
-    repository: Repository | None
-    commit: str | None
-    source: str
 
 
 def history(order: HistoryOrder, outside: Outside) -> History:
@@ -90,13 +45,13 @@ def history(order: HistoryOrder, outside: Outside) -> History:
     objectives = tuple(_objective(text) for text in order.objectives)
     asked = tuple(_metric(text) for text in order.metrics)
     since = _since(order.since, outside.now())
-    place = _place(order, outside)
-    found = _read(place, order, since, _needed(asked, objectives, place.policy))
+    place = place_of(order, outside)
+    found = runs_at(place, order, since, _needed(asked, objectives, place.policy))
     shifts = holding(place.accepted, outside.now().date()).shifts
     cells = tuple(
         _cell(key, runs, place.policy, asked, objectives, order.share, shifts)
         for key, runs in _by_cell(found.runs, place.policy).items()
-        if _wanted(order.cell, *key)
+        if wanted(order.cell, *key)
     )
     if order.cell is not None and not cells:
         _refuse_unknown(order.cell, place.policy)
@@ -109,7 +64,7 @@ def history(order: HistoryOrder, outside: Outside) -> History:
         share=order.share,
         alpha=ALPHA,
         cells=cells,
-        warnings=tuple(_warnings(place, order, found)),
+        warnings=tuple(warnings_of(place, order, found)),
         version=__version__,
     )
 
@@ -169,78 +124,6 @@ def _since(text: str | None, now: datetime) -> str:
     return stamp(now - timedelta(seconds=seconds))
 
 
-def _place(order: HistoryOrder, outside: Outside) -> _Place:
-    repository = open_repository(outside.cwd)
-    if order.ref is None:
-        return _on_disk(order, outside, repository)
-    if repository is None:
-        raise LensError(
-            f"--ref {order.ref!a} needs a git repository, and {outside.cwd} is in none",
-            "leave it out to read the folder",
-        )
-    commit = resolve(repository, order.ref)
-    policy = None
-    if order.folder is None:
-        names = candidates(outside.cwd, repository.root, order.policy_path)
-        name = present(repository, commit, names)
-        if name is None:
-            raise no_policy(names, f"in the commit {commit[:12]}")
-        policy, _ = read_policy(blob_reader(repository, commit), name)
-    folder = _folder(order, policy)
-    file = f"{folder}/{FILE}" if policy is None else accepted_name(policy)
-    there = file in list_blobs(repository, commit, file)
-    data = read_blob(repository, commit, file) if there else None
-    return _Place(
-        folder=folder,
-        policy=policy,
-        accepted=AcceptedFile(file=file, trusted=data),
-        root=None,
-        repository=repository,
-        commit=commit,
-        source=f"{order.ref} ({commit[:12]})",
-    )
-
-
-def _on_disk(order: HistoryOrder, outside: Outside, repository: Repository | None) -> _Place:
-    root = repository.root if repository else outside.cwd
-    names: tuple[str, ...] = POLICY_FILES
-    if repository:
-        names = candidates(outside.cwd, root, order.policy_path)
-    elif order.policy_path:
-        path = Path(outside.cwd, order.policy_path)
-        root, names = path.parent, (path.name,)
-    policy = None
-    if order.folder is None:
-        name = next((n for n in names if (root / n).is_file()), None)
-        if name is None:
-            raise no_policy(names, f"in {root}")
-        policy, _ = read_policy(read_worktree_file(root), name)
-    folder = _folder(order, policy)
-    file = f"{folder}/{FILE}"
-    data = read_worktree_file(root)(file) if (root / file).exists() else None
-    return _Place(
-        folder=folder,
-        policy=policy,
-        accepted=AcceptedFile(file=file, trusted=data),
-        root=root,
-        repository=repository,
-        commit=head_commit(repository) if repository else None,
-        source=_source(repository, pruned=order.pruned),
-    )
-
-
-def _source(repository: Repository | None, *, pruned: bool) -> str:
-    if repository is None:
-        return "the folder (there is no git repository)"
-    return "the work tree and the commits before it" if pruned else "the work tree"
-
-
-def _folder(order: HistoryOrder, policy: Policy | None) -> str:
-    if policy is not None:
-        return policy.baseline.dir
-    return (order.folder or "").rstrip("/")
-
-
 def _needed(
     asked: Sequence[tuple[str, str]], objectives: Sequence[Objective], policy: Policy | None
 ) -> frozenset[str]:
@@ -254,29 +137,6 @@ def _needed(
     return frozenset(
         names | {split_metric(text)[0] for text in DEFAULT_METRICS} | {"output_tokens"}
     )
-
-
-def _read(place: _Place, order: HistoryOrder, since: str, metrics: frozenset[str]) -> Found:
-    def keep(stored: StoredPath) -> bool:
-        return stored.created >= since and _wanted(order.cell, stored.scenario, stored.target)
-
-    if place.repository is not None and place.commit is not None:
-        return remembered_at(
-            place.repository,
-            place.commit,
-            place.folder,
-            keep=keep,
-            metrics=metrics,
-            pruned=order.pruned,
-            root=place.root,
-        )
-    if place.root is None:
-        raise AssertionError("a place without a commit is a folder")
-    return remembered_on_disk(place.root, place.folder, keep=keep, metrics=metrics)
-
-
-def _wanted(cell: str | None, scenario: str, target: str) -> bool:
-    return cell is None or cell in (scenario, f"{scenario}/{target}")
 
 
 def _by_cell(
@@ -404,18 +264,3 @@ def _accepted(shifts: Sequence[LevelShift], before: str, now: str) -> Iterator[s
     for shift in shifts:
         if before < shift.since <= now:
             yield f"new level since {shift.since}, accepted by {shift.who}: {shift.reason}"
-
-
-def _warnings(place: _Place, order: HistoryOrder, found: Found) -> Iterator[str]:
-    if not found.runs:
-        where = f"in {place.folder}" + (" in this window" if order.since else "")
-        yield f"there are no stored runs {where}"
-    if found.unreadable:
-        count = len(found.unreadable)
-        runs = "1 run that was" if count == 1 else f"{count} runs that were"
-        yield f"{runs} removed since can't be read, and left out: {found.unreadable[0]}"
-    if order.pruned and place.repository is not None and is_shallow(place.repository):
-        yield (
-            "this clone is shallow: runs that were removed before its first commit are not seen; "
-            "`git fetch --unshallow` brings them"
-        )

@@ -6,8 +6,9 @@ that the job waits for the slowest alone, and for none longer than its timeout.
 
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +27,11 @@ from lens_gate.transport import Redactor
 # What sent nothing has no numbers; an empty push would wipe out those of the run before.
 _NOTHING: Final = frozenset({"not_measured", "unchanged"})
 _SIGNALS: Final = frozenset({EXIT_SIGINT, EXIT_SIGTERM})
-# For what a timeout of the network does not count: making the bytes, starting a thread.
+# For what a timeout of the network does not count: making the bytes, all formats at once, from that
+# many requests, on a machine with other things to do.
 _GRACE_S: Final = 2.0
+_GRACE_REQUEST_S: Final = 0.002
+_BYTES_A_SECOND: Final = 2_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,24 +66,34 @@ def pushing_of(sources: Sources) -> Pushing:
 
 
 def push_report(report: Report, pushing: Pushing, output: Path, outside: Outside) -> None:
-    """Push a report to each sink, and say in one line each what came of it."""
+    """Push a report to each sink, and say in one line each what came of it. It raises nothing."""
     wanted = [sink for sink in pushing.sinks if sink not in pushing.delivered]
     if not wanted or report.outcome in _NOTHING or report.exit_code in _SIGNALS:
         return
     try:
-        formats = format_rows(pushing.plugins)
+        _push_all(wanted, report, pushing, output, outside)
     except LensError as error:
         outside.tell(f"warning: nothing was pushed: {error.message}")
-        return
+    except Exception as error:  # noqa: BLE001  # pushing never changes an outcome
+        outside.tell(f"warning: not all was pushed: {type(error).__name__}")
+
+
+def _push_all(
+    wanted: Sequence[Destination], report: Report, pushing: Pushing, output: Path, outside: Outside
+) -> None:
+    formats = format_rows(pushing.plugins)
     found = bundle(report, output)
     means = means_of(outside, output)
-    jobs = [_Job(sink, pushing.labels_for(sink), found, formats, means) for sink in wanted]
+    grace = _GRACE_S + _GRACE_REQUEST_S * len(wanted) * len(found.requests or ())
+    jobs = [
+        _Job(sink, partial(payload_of, sink.format, found, formats, labels), means)
+        for sink, labels in ((sink, pushing.labels_for(sink)) for sink in wanted)
+    ]
     for job in jobs:
         job.thread.start()
     start = means.clock.monotonic()
     for job in jobs:
-        limit = job.sink.timeout_s + _GRACE_S
-        job.thread.join(max(0.0, limit - (means.clock.monotonic() - start)))
+        job.wait(start, grace)
         outside.tell(_told(job.sink, job.result))
 
 
@@ -92,10 +106,13 @@ def export_to(data: bytes, how: Format, url: str, outside: Outside, token_env: s
     """
     sink = sink_at(url, format_name=how.name, token_env=token_env)
     payload = Payload(format=how.name, media_type=how.media_type, data=data)
-    result = push(payload, sink, means_of(outside, outside.cwd))
-    if result.problem:
-        raise WorldError(f"{sink.where} took nothing: {result.problem}")
-    return _told(sink, result)
+    means = means_of(outside, outside.cwd)
+    job = _Job(sink, lambda: payload, means)
+    job.thread.start()
+    job.wait(means.clock.monotonic(), _GRACE_S + len(data) / _BYTES_A_SECOND)
+    if job.result.problem:
+        raise WorldError(f"{sink.where} took nothing: {job.result.problem}")
+    return _told(sink, job.result)
 
 
 def means_of(outside: Outside, folder: Path) -> Means:
@@ -110,26 +127,27 @@ def means_of(outside: Outside, folder: Path) -> Means:
 
 
 class _Job:
-    """One push in a thread of its own, which nobody waits for longer than is said."""
+    """One push in a thread of its own, which nobody waits for longer than is said.
 
-    def __init__(
-        self,
-        sink: Destination,
-        labels: Mapping[str, str],
-        found: Bundle,
-        formats: Mapping[str, Format],
-        means: Means,
-    ) -> None:
+    What a timeout of a socket bounds is the wait for its next byte: a server that answers byte by
+    byte, or has a name that takes its time, would be waited for without end.
+    """
+
+    def __init__(self, sink: Destination, make: Callable[[], Payload], means: Means) -> None:
         self.sink = sink
         self.result = Pushed(problem=f"it took longer than {sink.timeout_s:g} s")
-        self._work = (labels, found, formats, means)
+        self._make = make
+        self._means = means
         self.thread = threading.Thread(target=self._run, daemon=True, name=f"push-{sink.to}")
 
+    def wait(self, start: float, grace: float) -> None:
+        """Wait for its end, until its timeout after ``start`` and so many seconds of grace."""
+        limit = self.sink.timeout_s + grace
+        self.thread.join(max(0.0, limit - (self._means.clock.monotonic() - start)))
+
     def _run(self) -> None:
-        labels, found, formats, means = self._work
         try:
-            payload = payload_of(self.sink.format, found, formats, labels)
-            self.result = push(payload, self.sink, means)
+            self.result = push(self._make(), self.sink, self._means)
         except LensError as error:
             self.result = Pushed(problem=error.message)
         except Exception as error:  # noqa: BLE001  # pushing never changes an outcome

@@ -8,14 +8,14 @@ longer than the longest of their timeouts.
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from lens_gate import __version__
-from lens_gate.flows.bundling import details
+from lens_gate.flows.bundling import detailing
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.sinking import Pushing, means_of
 from lens_gate.records.destination import SINK_KINDS, Destination
@@ -31,14 +31,19 @@ from lens_gate.sinks import Means, Payload, Pushed, push
 
 HELD: Final = 10_000
 """Samples that wait for one sink, at most."""
-BATCH: Final = 100
+BATCH: Final = 50
+# Between two samples the thread stays away from the interpreter for so long: what it does for one
+# of them is all that the run ever waits for.
+PAUSE_S: Final = 0.0001
+# Who interrupts a job kills it some seconds later, and the report is still to be written.
+HURRY_S: Final = 1.0
 # A sink that refused so often in a row is left alone: it would only cost the machine its time.
 GIVEN_UP: Final = 3
 
 Send = Callable[[Sequence[RequestDetail]], Pushed]
 """Pushes some requests; it raises nothing."""
 
-_ENCODE: Final[Mapping[str, Callable[[Sequence[RequestDetail], Origin], bytes]]] = {
+_ENCODE: Final[Mapping[str, Callable[[Iterable[RequestDetail], Origin], bytes]]] = {
     "influx": request_points,
     "jsonl": request_lines,
     "otlp-traces": request_spans,
@@ -84,7 +89,7 @@ def _sender(sink: Destination, pushing: Pushing, header: RunHeader, means: Means
             payload = Payload(
                 format=name,
                 media_type=FORMATS[name].media_type,
-                data=_ENCODE[name](requests, origin),
+                data=_ENCODE[name](_paced(requests), origin),
                 policy=header.policy,
                 labels=pushing.labels_for(sink),
                 append=begun,
@@ -98,11 +103,19 @@ def _sender(sink: Destination, pushing: Pushing, header: RunHeader, means: Means
     return send
 
 
+def _paced(requests: Iterable[RequestDetail]) -> Iterator[RequestDetail]:
+    """The same, with a pause before each. One of no length would hand the interpreter to nobody."""
+    for request in requests:
+        time.sleep(PAUSE_S)
+        yield request
+
+
 class Streams:
     """Every live sink of a run; each sample goes to all of them."""
 
     def __init__(self, streams: Sequence["_Stream"]) -> None:
         self._streams = streams
+        self._is_hurried = False
         self.delivered: tuple[Destination, ...] = ()
         """Who took every sample: known once it is closed."""
 
@@ -118,13 +131,19 @@ class Streams:
 
         return replace(outside, seen=seen)
 
+    def ended(self, run: Run) -> Run:
+        """The run, as it is. One that was interrupted waits for no sink longer than a moment."""
+        reason = run.end.reason if run.end is not None else ""
+        self._is_hurried = reason in ("interrupted", "terminated")
+        return run
+
     def close(self, tell: Callable[[str], None]) -> None:
         """Wait for what is under way, and say what came of it."""
         start = time.monotonic()
         for stream in self._streams:
             stream.finish()
         for stream in self._streams:
-            stream.wait(start)
+            stream.wait(start, HURRY_S if self._is_hurried else stream.sink.timeout_s)
         for stream in self._streams:
             tell(stream.told())
         self.delivered = tuple(stream.sink for stream in self._streams if stream.is_whole)
@@ -138,7 +157,7 @@ class _Stream:
         self._offered = 0
         self._sent = 0
         self._lost = 0
-        self._header = header
+        self._told = detailing(header)
         self._send = send
         self._problem = ""
         self._over = threading.Event()
@@ -158,9 +177,9 @@ class _Stream:
         """No more samples come."""
         self._queue.put(None)
 
-    def wait(self, start: float) -> None:
-        """Wait until all is sent, at most until the sink's timeout after ``start``."""
-        left = self.sink.timeout_s - (time.monotonic() - start)
+    def wait(self, start: float, seconds: float) -> None:
+        """Wait until all is sent, at most until so many seconds after ``start``."""
+        left = min(seconds, self.sink.timeout_s) - (time.monotonic() - start)
         self._thread.join(max(0.0, left))
         self._over.set()
         self._lost = self._offered - self._sent
@@ -184,8 +203,7 @@ class _Stream:
     def _run(self) -> None:
         refused = 0
         for samples in self._batches():
-            found = [detail for sample in samples for detail in self._details(sample)]
-            pushed = self._send(found)
+            pushed = self._send([self._detail(sample) for sample in samples])
             if not pushed.problem:
                 refused = 0
                 self._sent += len(samples)
@@ -208,7 +226,6 @@ class _Stream:
             if found[-1] is None:
                 return
 
-    def _details(self, sample: Sample) -> Sequence[RequestDetail]:
-        # Between two samples the thread lets go of the interpreter: the run never waits for more.
-        time.sleep(0)
-        return details(Run(header=self._header, samples=(sample,), end=None, damaged=0))
+    def _detail(self, sample: Sample) -> RequestDetail:
+        time.sleep(PAUSE_S)
+        return self._told(sample)

@@ -38,8 +38,15 @@ OWN_FILES: Final = frozenset(
 _QUERY: Final = re.compile(r"[!\"$-~]*")
 KNOWN_FORMATS: Final = frozenset({*FORMATS, "parquet"})
 _ANY_KIND: Final = frozenset({"to", "format", "events", "timeout"})
-# What the gate itself says with every number.
-_OWN_LABELS: Final = frozenset({"event", "policy"})
+# What the gate itself says with its numbers: a label of the same name would make two series of a
+# Pushgateway one, and a tag twice in a line of InfluxDB, which besides keeps ``time`` for itself.
+_OWN_LABELS: Final = frozenset(
+    {
+        *("event", "policy", "run", "mode", "outcome", "commit", "control", "version", "verdict"),
+        *("counts", "scenario", "target", "rule", "metric", "statistic", "kind", "arm", "status"),
+        *("phase", "part", "type", "le", "quantile", "time"),
+    }
+)
 _OPTIONS: Final = ("url", "path", "database", "retention_policy", "org", "bucket", "job")
 
 

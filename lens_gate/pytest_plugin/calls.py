@@ -21,6 +21,7 @@ from lens_gate.flows.stopping import Stop
 from lens_gate.policy.plan import requests_of, worst_case
 from lens_gate.pytest_plugin.purse import Purse, Refused, Ticket, Wanted
 from lens_gate.pytest_plugin.session import Call, Session
+from lens_gate.records.baseline import Baseline
 from lens_gate.records.plan import CellPlan, Plan
 from lens_gate.records.policy import Policy
 from lens_gate.records.report import Report, Row
@@ -66,12 +67,16 @@ class Job:
 
 @dataclass(slots=True, kw_only=True)
 class Made:
-    """A measurement that was made, and how it has been judged so far."""
+    """A measurement that was made, and how it has been judged so far.
+
+    ``stored`` are the runs that it was held against, oldest first.
+    """
 
     job: Job
     run: Run
     report: Report
     rows: list[Row] = field(default_factory=list)
+    stored: tuple[Baseline, ...] = ()
 
 
 def planned(begun: Begun) -> Job:

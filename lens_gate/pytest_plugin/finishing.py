@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -11,7 +11,6 @@ from lens_gate.api.world import world
 from lens_gate.errors import LensError
 from lens_gate.flows.measuring import stamp
 from lens_gate.flows.outputs import REPORT_FILE
-from lens_gate.flows.paging import Behind, write_page
 from lens_gate.flows.stopping import Stop
 from lens_gate.metrics.arms import baseline_of
 from lens_gate.pytest_plugin.judging import Ground, find_ground
@@ -28,12 +27,12 @@ def finish(
     """Write the session's report and, where asked for, its baselines; what to tell of it.
 
     Raises:
-        LensError: the folder of the report is a link.
-        WorldError: the disk did not take it.
+        WorldError: the ledger of the session can't be read.
     """
     purse = session.purse()
-    recorded, notes, lost = session.recorded(), purse.notes(), purse.never_settled()
-    if not (recorded or notes or lost):
+    (recorded, damaged), notes = session.recorded(), purse.notes()
+    lost = purse.never_settled()
+    if not (recorded or damaged or notes or lost):
         session.remove()
         return []
     ground, refs = _refs(session)
@@ -51,13 +50,17 @@ def finish(
         users=purse.users(),
         refs=refs,
         interrupted=interrupted,
+        damaged=damaged,
     )
     report = merged_report(recorded, course)
     run = merged_run(recorded, course, report)
-    save_run(session.output, run, report)
-    write_page(session.output, report, Behind(run=run))
-    session.remove()
+    stored = {one.run.header.cells[0].cell: one.stored for one in newest(recorded)[0]}
     place = os.path.relpath(session.output / REPORT_FILE)
+    try:
+        save_run(session.output, run, report, stored)
+        session.remove()
+    except LensError as error:  # what was spent is told all the same
+        place = f"not whole: {error.message}"
     lines = list(summary_lines(report, place))
     if session.settings.update_baselines:
         lines += _updated(recorded, ground)
@@ -80,18 +83,25 @@ def _updated(recorded: Sequence[Recorded], ground: Ground | LensError) -> list[s
     """Store each cell that can stand as a baseline, as `lens-gate baseline update` does."""
     if isinstance(ground, LensError):
         return [f"no baseline was stored: {ground.message}"]
-    lines = []
+    lines: list[str] = []
+    try:
+        lines.extend(_stored(recorded, ground))
+    except LensError as error:
+        lines.append(f"no further baseline was stored: {error.message}")
+    if ground.dirty and any(line.startswith("stored") for line in lines):
+        lines.append("warning: measured with uncommitted changes, which the commit does not hold")
+    return lines
+
+
+def _stored(recorded: Sequence[Recorded], ground: Ground) -> Iterator[str]:
     for one in newest(recorded)[0]:
         header = replace(one.run.header, commit=ground.commit, dirty=ground.dirty)
         run = replace(one.run, header=header)
         for plan in header.cells:
             baseline = baseline_of(run, plan.cell)
             if run.end is None or run.end.reason != "complete":
-                lines.append(f"not stored: {plan.cell} did not come to its own end")
+                yield f"not stored: {plan.cell} did not come to its own end"
             elif len(baseline.prompt_ids) < plan.min_n:
-                lines.append(f"not stored: {plan.cell} has no usable request")
+                yield f"not stored: {plan.cell} has no usable request"
             else:
-                lines.append(f"stored {write_baseline(ground.root, ground.baselines, baseline)}")
-    if ground.dirty and any(line.startswith("stored") for line in lines):
-        lines.append("warning: measured with uncommitted changes, which the commit does not hold")
-    return lines
+                yield f"stored {write_baseline(ground.root, ground.baselines, baseline)}"

@@ -4,110 +4,39 @@ All of it goes through the library's own calls. What is added here is the sessio
 its report, and what pytest is told.
 """
 
-import time
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, NoReturn, Unpack, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final, NoReturn, Unpack, cast
 
-import pytest
-
-from lens_gate.api import Comparison, Details, Measurement, Prompts, Target, Usd
+from lens_gate.api import Comparison, Measurement, Prompts, Target
 from lens_gate.api.apart import Work, awaited, wait_for
-from lens_gate.api.asked import Asked, order_of
-from lens_gate.api.comparing import DEFAULT_RULES, CompareDetails
-from lens_gate.api.measuring import DEFAULT_PROMPT
+from lens_gate.api.comparing import DEFAULT_RULES
 from lens_gate.api.wording import IN_A_COMPARISON, IN_A_MEASUREMENT, worded
 from lens_gate.api.world import world
-from lens_gate.errors import InputError, LensError
+from lens_gate.errors import LensError
 from lens_gate.flows.stopping import Stop
-from lens_gate.hosts.detect import detect, read_event_file
-from lens_gate.pytest_plugin import LensWarning
-from lens_gate.pytest_plugin.calls import (
-    Begun,
-    Made,
-    MissingKeyError,
-    OutOfBudgetError,
-    carried_out,
-    planned,
-    planned_duel,
-)
+from lens_gate.pytest_plugin.asking import Ask, AskComparison, Test, begun
+from lens_gate.pytest_plugin.calls import Made, carried_out, planned, planned_duel
+from lens_gate.pytest_plugin.ending import fail, hold, warn_of_nothing
 from lens_gate.pytest_plugin.judging import (
+    NOTHING_EARLIER,
     Gates,
     Ground,
+    earlier_runs,
     find_ground,
     judged_report,
     named_rules,
-    stored_runs,
-    told,
     with_gates,
 )
 from lens_gate.pytest_plugin.naming import name_of, numbered
-from lens_gate.pytest_plugin.purse import Note
-from lens_gate.pytest_plugin.session import Call, Session
+from lens_gate.pytest_plugin.session import Session
 from lens_gate.pytest_plugin.telling import measured_lines, properties, verdict_properties
-from lens_gate.records.policy import Place
 from lens_gate.records.report import Report, Row
-from lens_gate.stats.rng import seed_of
 
 _DEFAULT_METRICS: Final = ("ttft", "e2e")
 # The share of its test's error budget that the first judging has, and each later one of the rest.
 _FIRST_SHARE: Final = 0.9
-# A call without a cap of its own is planned whole: whether it fits is the session's to say.
-_UNCAPPED_USD: Final = 999_999
-_MOST_SEED: Final = 2**53
-
-
-class Ask(Details, total=False):
-    """What ``measure`` may be told; those of ``Details`` besides.
-
-    Keys:
-        requests: how many are measured [20].
-        concurrency: how many are kept in flight [1].
-        max_output_tokens: the longest answer [128].
-        max_usd: a cap on this call's money, inside of the session's.
-        seed: of the order of prompts, and of simulated providers [from the session's and the name].
-        gates: rules, as a policy has them, that are held against it at once.
-    """
-
-    requests: int
-    concurrency: int
-    max_output_tokens: int
-    max_usd: Usd
-    seed: int
-    gates: Gates
-
-
-class AskComparison(CompareDetails, total=False):
-    """What ``compare`` may be told; those of ``lens_gate.compare`` besides.
-
-    Keys:
-        pairs: the most that are measured [180].
-        margin: the change that rules without one of their own tolerate, as a fraction.
-        max_usd: a cap on this call's money, inside of the session's.
-        seed: of the order of pairs, of resampling and of simulated providers.
-    """
-
-    pairs: int
-    margin: float
-    max_usd: Usd
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
-    """The test that measures: its id, where it stands, what its markers say, its properties.
-
-    ``own_name`` is false for what is shared by several tests: each call must give a name then.
-    """
-
-    __test__ = False
-
-    nodeid: str
-    place: Place
-    asked: Mapping[str, Any]
-    properties: list[tuple[str, object]]
-    own_name: bool = True
 
 
 class Lens:
@@ -138,6 +67,7 @@ class Lens:
             result = wait_for(work)
         except LensError as error:
             self._fail(error)
+        warn_of_nothing(result)
         self._judge_at_once(result, gates)
         return result
 
@@ -151,6 +81,7 @@ class Lens:
             result = await awaited(work)
         except LensError as error:
             self._fail(error)
+        warn_of_nothing(result)
         self._judge_at_once(result, gates)
         return result
 
@@ -171,9 +102,11 @@ class Lens:
         """
         __tracebackhide__ = True
         try:
-            return wait_for(self._work_of_two((control, head), prompts, asked))
+            result = wait_for(self._work_of_two((control, head), prompts, asked))
         except LensError as error:
             self._fail(error)
+        warn_of_nothing(result)
+        return result
 
     async def compare_async(
         self,
@@ -185,9 +118,11 @@ class Lens:
         """As ``compare``, for tests that run in an event loop."""
         __tracebackhide__ = True
         try:
-            return await awaited(self._work_of_two((control, head), prompts, asked))
+            result = await awaited(self._work_of_two((control, head), prompts, asked))
         except LensError as error:
             self._fail(error)
+        warn_of_nothing(result)
+        return result
 
     def assert_gates(self, result: Measurement, *gates: Mapping[str, object]) -> None:
         """Hold a measurement against rules, as a policy has them, by the gate's decision.
@@ -202,7 +137,7 @@ class Lens:
             rows = self._judge(result, gates)
         except LensError as error:
             self._fail(error)
-        self._assert(result.cell.cell, rows)
+        hold(result.cell.cell, rows, self._session.settings.on_inconclusive)
 
     def assert_no_regression(
         self,
@@ -227,14 +162,15 @@ class Lens:
         if isinstance(result, Comparison):
             if metrics or margin is not None:
                 raise TypeError("a comparison has its rules and its margin from lens.compare")
-            self._assert(result.head.cell.cell, result.rows)
+            undecided = self._session.settings.on_inconclusive
+            hold(result.head.cell.cell, result.rows, undecided)
             return
         gates = named_rules(metrics or _DEFAULT_METRICS, margin, by="max_drift")
         try:
             rows = self._judge(result, gates)
         except LensError as error:
             self._fail(error)
-        self._assert(result.cell.cell, rows)
+        hold(result.cell.cell, rows, self._session.settings.on_inconclusive)
 
     def lines(self) -> list[str]:
         """What this test has measured, for people: a failure's report shows it."""
@@ -250,11 +186,15 @@ class Lens:
             raise LensError(
                 "no target is named", 'say lens.measure("openai:gpt-4.1-mini"), or set lens_target'
             )
-        begun = self._begun([target], prompts, merged, requests=20)
+        if gates:
+            self._needs_share()
+        merged.setdefault("requests", 20)
+        name = self._name(merged.pop("name", None))
+        call = begun(self._session, self._test, name, [target], prompts, merged)
         with worded(IN_A_MEASUREMENT):
-            job = planned(begun)
+            job = planned(call)
             if gates:  # before anything is sent
-                with_gates(begun.order, gates, self._session.settings, begun.outside.cwd)
+                with_gates(call.order, gates, self._session.settings, call.outside.cwd)
 
         def do() -> Measurement:
             run, policy = carried_out(job, self._session)
@@ -262,7 +202,7 @@ class Lens:
             self._keep(Made(job=job, run=run, report=result.report()))
             return result
 
-        return Work(do=do, break_off=begun.stop.ask, left=lambda: ""), gates
+        return Work(do=do, break_off=call.stop.ask, left=lambda: ""), gates
 
     def _work_of_two(
         self, targets: tuple[Target, Target], prompts: Prompts | None, asked: AskComparison
@@ -273,9 +213,12 @@ class Lens:
         rules = named_rules(
             merged.pop("rules", DEFAULT_RULES), merged.pop("margin", None), by="max_regression"
         )
-        begun = self._begun(targets, prompts, merged, requests=merged.pop("pairs", 180))
+        self._needs_share()
+        merged["requests"] = merged.pop("pairs", 180)
+        name = self._name(merged.pop("name", None))
+        call = begun(self._session, self._test, name, targets, prompts, merged)
         with worded(IN_A_COMPARISON):
-            job = planned_duel(begun, rules, confidence=self._confidence())
+            job = planned_duel(call, rules, confidence=self._confidence())
 
         def do() -> Comparison:
             run, policy = carried_out(job, self._session)
@@ -283,42 +226,7 @@ class Lens:
             self._keep(Made(job=job, run=run, report=self._at_test(result.report())))
             return result
 
-        return Work(do=do, break_off=begun.stop.ask, left=lambda: "")
-
-    def _begun(
-        self,
-        targets: Sequence[Target],
-        prompts: Prompts | None,
-        asked: dict[str, Any],
-        *,
-        requests: int,
-    ) -> Begun:
-        """The order that a call comes to, under a name that no other test has."""
-        session = self._session
-        if "output" in asked:
-            raise LensError("output is the session's", "set lens_output: one report for all tests")
-        name = self._name(asked.pop("name", None))
-        asked.pop("target", None)
-        own_prompts = asked.pop("prompts", None)
-        stop = asked.setdefault("stop", Stop())
-        numbers = Asked(
-            requests=asked.pop("requests", requests),
-            concurrency=asked.pop("concurrency", 1),
-            max_output_tokens=asked.pop("max_output_tokens", 128),
-            max_usd=asked.pop("max_usd", _UNCAPPED_USD),
-            seed=asked.pop("seed", seed_of(session.identity.seed, name) % _MOST_SEED),
-        )
-        details = cast("Details", {"plugins": session.settings.plugins, **asked, "name": name})
-        prompts = prompts or own_prompts or DEFAULT_PROMPT
-        order, cwd = order_of(targets, prompts, numbers, details)
-        self._claim(name)
-        return Begun(
-            call=Call(name=name, test=self._test.nodeid, at_ns=time.time_ns()),
-            order=order,
-            folder=session.new_folder(name),
-            outside=world(stop, details.get("on_progress"), cwd),
-            stop=stop,
-        )
+        return Work(do=do, break_off=call.stop.ask, left=lambda: "")
 
     def _name(self, given: str | None) -> str:
         if given is not None:
@@ -330,14 +238,6 @@ class Lens:
             )
         self._measured += 1
         return numbered(name_of(self._test.nodeid), self._measured)
-
-    def _claim(self, name: str) -> None:
-        other = self._session.purse().claim(name, self._test.nodeid)
-        if other is not None:
-            raise LensError(
-                f"{other} measures under the name {name!r} already",
-                'give one of them another: lens.measure(..., name="...")',
-            )
 
     def _keep(self, made: Made) -> None:
         self._made[made.run.header.run_id] = made
@@ -358,21 +258,26 @@ class Lens:
                 "this was not measured by the plug-in",
                 "hand over what lens.measure gave, in the same process",
             )
-        begun = made.job.begun
+        self._needs_share()
+        call = made.job.begun
         with worded(IN_A_MEASUREMENT):
-            policy = with_gates(begun.order, gates, self._session.settings, begun.outside.cwd)
+            policy = with_gates(call.order, gates, self._session.settings, call.outside.cwd)
         relative = any(rule.relative for s in policy.scenarios.values() for rule in s.rules)
-        stored, why = {}, ""
+        earlier = NOTHING_EARLIER
         if relative:
-            ground = self._ground()
-            read, cell = stored_runs(ground, policy), made.run.header.cells[0]
-            stored, why = {cell.cell: read(cell.scenario, cell.target)}, ground.why
+            cell, today = made.run.header.cells[0], datetime.now(UTC).date()
+            earlier = earlier_runs(self._ground(), policy, cell, today)
         policy = replace(policy, confidence=self._confidence())
-        report = self._at_test(judged_report(made.run, policy, stored, why=why))
+        report, behind = judged_report(made.run, policy, earlier)
+        report = self._at_test(report)
+        if relative and (foreign := self._ground().foreign):
+            report = replace(report, warnings=(*report.warnings, foreign))
         ids = {row.verdict.id for row in report.rows}
         made.rows = [*(row for row in made.rows if row.verdict.id not in ids), *report.rows]
         made.report = replace(report, rows=tuple(made.rows))
-        self._session.keep(made.job.begun.folder, made.job.begun.call, made.report)
+        if relative:
+            made.stored = tuple(stored for runs in behind.values() for stored in runs)
+        self._session.keep(call.folder, call.call, made.report, made.stored)
         return report.rows
 
     def _ground(self) -> Ground:
@@ -396,50 +301,18 @@ class Lens:
         the next one nine tenths of what is left.
         """
         self._judged += 1
-        budget = (1.0 - self._session.settings.confidence) / max(1, self._session.tests)
+        budget = (1.0 - self._session.settings.confidence) / self._session.shares
         return 1.0 - budget * _FIRST_SHARE * (1.0 - _FIRST_SHARE) ** (self._judged - 1)
 
-    def _assert(self, cell: str, rows: Iterable[Row]) -> None:
-        __tracebackhide__ = True
-        undecided = self._session.settings.on_inconclusive
-        bad = ("fail", "no_data", *(["inconclusive"] if undecided == "fail" else []))
-        failed = [row for row in rows if row.gating and row.name in bad]
-        if failed:
-            lines = "\n".join(f"  {told(row)}" for row in failed)
-            raise AssertionError(f"{cell}:\n{lines}")
-        opened = [row for row in rows if row.name == "inconclusive"]
-        if opened and undecided == "warn":
-            text = "; ".join(map(told, opened))
-            warnings.warn(LensWarning(f"{cell}: {text}"), stacklevel=3)
+    def _needs_share(self) -> None:
+        """Refuse to judge what nobody counted: the session's error budget was shared without it."""
+        if not self._test.has_share:
+            raise LensError(
+                "this test came by its fixture in a way that its collection does not show, so it "
+                "has no share of the session's error budget",
+                'name it: def test_chat(lens), or @pytest.mark.usefixtures("lens")',
+            )
 
     def _fail(self, error: LensError) -> NoReturn:
-        """End the test: skipped where it can't be measured here, else failed, in one message."""
         __tracebackhide__ = True
-        if isinstance(error, MissingKeyError) and (why := self._excuse(error)):
-            self._note("not_measured", why)
-            raise pytest.skip.Exception(f"not measured: {why}") from None
-        self._note("budget" if isinstance(error, OutOfBudgetError) else "error", error.message)
-        raise pytest.fail.Exception(_words(error), pytrace=False) from None
-
-    def _excuse(self, error: MissingKeyError) -> str:
-        """Why a missing key is no failure here, or nothing where it is one."""
-        wish = self._session.settings.missing_key
-        if wish == "skip":
-            return error.message
-        if wish == "fail":
-            return ""
-        try:
-            outside = world(Stop(), None, self._session.root)
-            fork = detect(outside.environ, read_event_file).is_fork
-        except LensError:
-            return ""
-        return f"a fork's run has no access to the key ({error.message})" if fork else ""
-
-    def _note(self, kind: str, text: str) -> None:
-        self._session.purse().note(Note(kind=kind, test=self._test.nodeid, text=text))
-
-
-def _words(error: LensError) -> str:
-    if isinstance(error, InputError):
-        return "lens: " + "\n".join(str(problem) for problem in error.problems)
-    return f"lens: {error.message}" + (f"\n  hint: {error.hint}" if error.hint else "")
+        fail(self._session, self._test.nodeid, error)

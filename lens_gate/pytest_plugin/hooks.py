@@ -1,13 +1,19 @@
 """The hooks of one process: the controller begins and ends a session, workers join it."""
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from lens_gate.errors import LensError
+from lens_gate.pytest_plugin.identity import (
+    Identity,
+    new_identity,
+    output_folder,
+    session_folder,
+)
 from lens_gate.pytest_plugin.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,12 +22,14 @@ if TYPE_CHECKING:
     from lens_gate.pytest_plugin.merging import TestOutcome
     from lens_gate.pytest_plugin.session import Session
 
-_FIXTURES: Final = frozenset({"lens", "lens_session"})
+_FIXTURE: Final = "lens"
+_SHARED_FIXTURE: Final = "lens_session"
 _MARKER: Final = "lens"
 _WORKER_KEY: Final = "lens_gate"
 SHARED: Final = "a shared fixture"
 """Who measures what several tests share."""
 
+_ORDER: Final = ("failed", "passed", "xfailed", "skipped")
 _LENS: pytest.StashKey["Lens"] = pytest.StashKey()
 
 
@@ -30,17 +38,23 @@ class Plugin:
 
     def __init__(self, config: pytest.Config, settings: Settings) -> None:
         self._config, self._settings = config, settings
-        self._began = time.time()
         self._worker: Mapping[str, Any] | None = getattr(config, "workerinput", None)
+        self._identity = (
+            new_identity(settings.seed, time.time())
+            if self._worker is None
+            else Identity(**self._worker[_WORKER_KEY])
+        )
         self._opened: Session | None = None
         self._made: dict[str, Made] = {}
-        self._outcomes: dict[str, TestOutcome] = {}
+        self._outcomes: dict[tuple[str, str], TestOutcome] = {}
         self._lines: list[str] = []
-        self._tests = 1
+        self._shares = 0
+        self._shared_has_one = False
 
     def lens(self, node: pytest.Item) -> "Lens":
         """The fixture of one test."""
-        from lens_gate.pytest_plugin.fixture import Lens, Test  # noqa: PLC0415
+        from lens_gate.pytest_plugin.asking import Test  # noqa: PLC0415
+        from lens_gate.pytest_plugin.fixture import Lens  # noqa: PLC0415
         from lens_gate.records.policy import Place  # noqa: PLC0415
 
         file, line, _ = node.location
@@ -49,6 +63,7 @@ class Plugin:
             place=Place(file=file, line=(line or 0) + 1, column=1),
             asked=_asked(node),
             properties=node.user_properties,
+            has_share=_FIXTURE in _fixtures_of(node),
         )
         found = Lens(self._session(), test, self._made)
         node.stash[_LENS] = found
@@ -56,46 +71,62 @@ class Plugin:
 
     def shared_lens(self) -> "Lens":
         """The fixture of what several tests share."""
-        from lens_gate.pytest_plugin.fixture import Lens, Test  # noqa: PLC0415
+        from lens_gate.pytest_plugin.asking import Test  # noqa: PLC0415
+        from lens_gate.pytest_plugin.fixture import Lens  # noqa: PLC0415
         from lens_gate.records.policy import Place  # noqa: PLC0415
 
         place = Place(file="", line=0, column=0)
-        test = Test(nodeid=SHARED, place=place, asked={}, properties=[], own_name=False)
+        test = Test(
+            nodeid=SHARED,
+            place=place,
+            asked={},
+            properties=[],
+            own_name=False,
+            has_share=self._shared_has_one,
+        )
         return Lens(self._session(), test, self._made)
 
     def _session(self) -> "Session":
-        from lens_gate.pytest_plugin.session import Identity, Session, new_identity  # noqa: PLC0415
+        from lens_gate.pytest_plugin.session import Session  # noqa: PLC0415
 
         if self._opened is None:
-            if self._worker is None:
-                identity, holder = new_identity(self._settings.seed, self._began), "main"
-            else:
-                identity = Identity(**self._worker[_WORKER_KEY])
-                holder = str(self._worker["workerid"])
-            self._opened = Session(self._settings, self._config.rootpath, identity, holder)
-        self._opened.tests = self._tests
+            holder = "main" if self._worker is None else str(self._worker["workerid"])
+            root = self._config.rootpath
+            self._opened = Session(self._settings, root, self._identity, holder)
+        self._opened.shares = max(1, self._shares)
         return self._opened
+
+    @property
+    def _used(self) -> bool:
+        """Whether any process of the session has measured, or tried to: a fork of this one, too."""
+        output = output_folder(self._settings, self._config.rootpath)
+        return session_folder(output, self._identity).exists()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:  # noqa: ANN401  # xdist's, if it is there
         """Tell a worker of xdist which session it joins."""
-        node.workerinput[_WORKER_KEY] = asdict(self._session().identity)
+        node.workerinput[_WORKER_KEY] = asdict(self._identity)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:  # noqa: ANN401
         """A worker is gone: what it had reserved stays booked, and nobody waits for it."""
-        session = self._session()
-        if session.used:
+        if self._used:
             try:
-                session.purse().lose(node.gateway.id)
+                self._session().purse().lose(node.gateway.id)
             except LensError as error:
                 self._lines.append(f"lens: {error.message}")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Count the tests that measure: they share the session's error budget."""
-        self._tests = max(
-            1, sum(not _FIXTURES.isdisjoint(getattr(i, "fixturenames", ())) for i in session.items)
-        )
+        """Count who measures: they share the session's error budget.
+
+        Each test that names ``lens``; and of what tests share, one for each process that may have
+        it. Whoever is not counted can't judge.
+        """
+        named = [_fixtures_of(item) for item in session.items]
+        sharing = sum(_SHARED_FIXTURE in names for names in named)
+        processes = int(self._worker["workercount"]) if self._worker else 1
+        self._shares = sum(_FIXTURE in names for names in named) + min(sharing, processes)
+        self._shared_has_one = sharing > 0
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -109,14 +140,16 @@ class Plugin:
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep how each test went; one that is run again is as its last run."""
+        """Keep how each test went; one that a process runs again is as its last run there."""
         if self._worker is not None:
             return
+        node = getattr(report, "node", None)  # xdist's: several workers may run the same test
+        test = report.nodeid, node.gateway.id if node else ""
         if report.failed:
-            self._outcomes[report.nodeid] = "failed"
+            self._outcomes[test] = "failed"
         elif report.when == "setup" or (report.when == "call" and report.outcome != "passed"):
             word: TestOutcome = "skipped" if report.skipped else "passed"
-            self._outcomes[report.nodeid] = "xfailed" if hasattr(report, "wasxfail") else word
+            self._outcomes[test] = "xfailed" if hasattr(report, "wasxfail") else word
 
     # Innermost of the wrappers: after the workers' end, before the summary is printed.
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -125,13 +158,13 @@ class Plugin:
     ) -> Generator[None, object, object]:
         """Write the report of the whole session."""
         result = yield
-        session = self._opened
-        if self._worker is None and session is not None and session.used:
+        if self._worker is None and self._used:
             from lens_gate.pytest_plugin.finishing import finish  # noqa: PLC0415
 
             interrupted = int(exitstatus) == int(pytest.ExitCode.INTERRUPTED)
             try:
-                self._lines += finish(session, self._outcomes, interrupted=interrupted)
+                outcomes = _worst(self._outcomes)
+                self._lines += finish(self._session(), outcomes, interrupted=interrupted)
             except LensError as error:
                 self._lines.append(f"lens: there is no report: {error.message}")
         return result
@@ -151,3 +184,18 @@ def _asked(node: pytest.Item) -> dict[str, Any]:
         asked |= dict(zip(("target", "prompts"), marker.args, strict=False))
         asked |= marker.kwargs
     return asked
+
+
+def _fixtures_of(node: pytest.Item) -> Sequence[str]:
+    """The fixtures that a test names, or those that it has by the names of others."""
+    names: Sequence[str] = getattr(node, "fixturenames", ())
+    return names
+
+
+def _worst(outcomes: "Mapping[tuple[str, str], TestOutcome]") -> "Mapping[str, TestOutcome]":
+    """Of a test that several workers have run, the outcome that counts: any failure does."""
+    found: dict[str, TestOutcome] = {}
+    for (test, _worker), outcome in outcomes.items():
+        if test not in found or _ORDER.index(outcome) < _ORDER.index(found[test]):
+            found[test] = outcome
+    return found

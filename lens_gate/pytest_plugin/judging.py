@@ -7,19 +7,23 @@ may say, which requests it needs and how it is judged is the house's in every wo
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
-from lens_gate.errors import LensError
+from lens_gate.errors import LensError, WorldError
+from lens_gate.flows.accepting import NOTHING, Holding, accepted_at, accepted_on_disk, holding
 from lens_gate.flows.adhoc import AdHoc, adhoc_document, read_adhoc
 from lens_gate.flows.judging import judge
 from lens_gate.flows.outside import Outside
 from lens_gate.flows.planning import protocols
 from lens_gate.flows.reporting import Setting, run_report
-from lens_gate.flows.stored import StoredRuns, stored_at, stored_on_disk
+from lens_gate.flows.stored import stored_at, stored_on_disk
 from lens_gate.hosts.detect import detect, read_event_file
 from lens_gate.pytest_plugin.settings import Settings
 from lens_gate.records.baseline import Baseline
+from lens_gate.records.context import Context
+from lens_gate.records.plan import CellPlan
 from lens_gate.records.policy import Policy
 from lens_gate.records.report import Refs, Report, Row
 from lens_gate.records.run import Run
@@ -43,6 +47,7 @@ class Ground:
 
     ``root`` is the folder that ``baselines`` is relative to: the repository's, or pytest's where
     there is none. ``read_at`` is the commit that holds the stored runs, ``None`` for the work tree.
+    ``foreign`` says why nothing is held against stored runs here; empty where it is.
     """
 
     root: Path
@@ -52,6 +57,7 @@ class Ground:
     repository: Repository | None
     read_at: str | None
     why: str
+    foreign: str = ""
 
 
 def find_ground(settings: Settings, folder: Path, outside: Outside) -> Ground:
@@ -62,10 +68,16 @@ def find_ground(settings: Settings, folder: Path, outside: Outside) -> Ground:
 
     Raises:
         LensError: the job is of an event on which nothing can be trusted.
-        WorldError: git does not answer.
+        WorldError: git does not answer, or there is none in a job of a host's.
     """
+    context = detect(outside.environ, read_event_file)
     repository = open_repository(folder)
     if repository is None:
+        if context.event not in ("local", "manual"):
+            raise WorldError(
+                f"stored runs of a {context.event} run are in git, and {folder} is in none",
+                "check the repository out before the tests run, with `fetch-depth: 0`",
+            )
         return Ground(
             root=folder,
             baselines=settings.baselines,
@@ -75,9 +87,10 @@ def find_ground(settings: Settings, folder: Path, outside: Outside) -> Ground:
             read_at=None,
             why="stored runs are read from the folder (there is no git repository)",
         )
-    context = detect(outside.environ, read_event_file)
     read_at, why = None, "stored runs are read from the work tree"
-    if context.event in ("pull_request", "merge_queue") and context.target_branch is not None:
+    if context.event in ("pull_request", "merge_queue"):
+        if context.target_branch is None:
+            raise AssertionError("the host's detection fills this in for a pull request")
         tip = target_tip(repository, context.target_branch, context.target_commit)
         read_at, why = tip.commit, f"stored runs are read at {context.target_branch} ({tip.why})"
     elif context.event in ("push", "schedule"):
@@ -92,7 +105,16 @@ def find_ground(settings: Settings, folder: Path, outside: Outside) -> Ground:
         repository=repository,
         read_at=read_at,
         why=why,
+        foreign=_foreign(context, settings.branch),
     )
+
+
+def _foreign(context: Context, branch: str) -> str:
+    """Why a change is for another branch than the one that has the stored runs, or nothing."""
+    pulled = context.event in ("pull_request", "merge_queue")
+    if not pulled or context.target_branch == branch:
+        return ""
+    return f"this is for {context.target_branch}, and the stored runs (lens_branch) are {branch}'s"
 
 
 def named_rules(
@@ -141,27 +163,53 @@ def with_gates(order: AdHoc, gates: Gates, settings: Settings, where: Path) -> P
     return read_adhoc(order, document, where)
 
 
-def stored_runs(ground: Ground, policy: Policy) -> StoredRuns:
-    """A reader of the stored runs, by scenario and target, newest first."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """What a measurement is held against: stored runs, newest first, and what was accepted."""
+
+    stored: Mapping[str, Sequence[Baseline]]
+    accepted: Holding
+    why: str
+
+
+NOTHING_EARLIER: Final = Earlier(stored={}, accepted=NOTHING, why="")
+
+
+def earlier_runs(ground: Ground, policy: Policy, cell: CellPlan, today: date) -> Earlier:
+    """The stored runs of a cell, and the waivers and levels that are accepted beside them.
+
+    Raises:
+        LensError: a file of them is damaged.
+    """
+    if ground.foreign:
+        return Earlier(stored={cell.cell: ()}, accepted=NOTHING, why=ground.foreign)
     policy = replace(policy, baseline=replace(policy.baseline, dir=ground.baselines))
     if ground.repository is not None and ground.read_at is not None:
-        return stored_at(ground.repository, ground.read_at, policy)
-    return stored_on_disk(ground.root, policy)
+        stored = stored_at(ground.repository, ground.read_at, policy)
+        accepted = accepted_at(ground.repository, policy, ground.read_at)
+    else:
+        stored = stored_on_disk(ground.root, policy)
+        accepted = accepted_on_disk(ground.root, policy)
+    return Earlier(
+        stored={cell.cell: stored(cell.scenario, cell.target)},
+        accepted=holding(accepted, today),
+        why=ground.why,
+    )
 
 
 def judged_report(
-    run: Run, policy: Policy, stored: Mapping[str, Sequence[Baseline]], *, why: str
-) -> Report:
-    """The report of a run under a policy.
+    run: Run, policy: Policy, earlier: Earlier
+) -> tuple[Report, Mapping[str, Sequence[Baseline]]]:
+    """The report of a run under a policy, and by cell the stored runs that it was held against.
 
     Raises:
         LensError: a plug-in of the policy is gone.
     """
-    judged = judge(policy, run, stored, protocols(policy))
+    judged = judge(policy, run, earlier.stored, protocols(policy), earlier.accepted)
     paired = any(cell.duet for cell in run.header.cells)
     refs = Refs(
-        mode="duet" if paired else "history" if stored else "absolute limits only",
-        why=why,
+        mode="duet" if paired else "history" if earlier.stored else "absolute limits only",
+        why=earlier.why,
         trust_ref=None,
         control_ref=None,
         head=run.header.commit,
@@ -176,7 +224,8 @@ def judged_report(
         reproduce="",
         pulled=False,
     )
-    return run_report(run, judged, setting)
+    behind = {cell: history.runs for cell, history in judged.histories.items() if history.runs}
+    return replace(run_report(run, judged, setting), waivers=judged.waivers), behind
 
 
 def told(row: Row) -> str:

@@ -30,7 +30,8 @@ class Course:
 
     ``created`` is UTC (``20261121T021500Z``), ``outcomes`` are pytest's words by test. ``lost`` are
     tests whose process was killed while they measured, and what stays booked for each. ``users``
-    are the tests that measured, or tried to. ``refs`` say where stored runs were read.
+    are the tests that measured, or tried to. ``refs`` say where stored runs were read. ``damaged``
+    are measurements that were written down and can't be read.
     """
 
     key: str
@@ -46,6 +47,7 @@ class Course:
     users: Sequence[str]
     refs: Refs
     interrupted: bool
+    damaged: Sequence[str] = ()
 
     @property
     def run_id(self) -> str:
@@ -136,6 +138,7 @@ def merged_run(recorded: Sequence[Recorded], course: Course, report: Report) -> 
 def _end(ends: Iterable[RunEnd | None], course: Course) -> RunEnd:
     known = [end for end in ends if end is not None]
     lags = [end.lag_p99_s for end in known if end.lag_p99_s is not None]
+    shares = [end.cpu_share for end in known if end.cpu_share is not None]
     late = [end.client_lag_p99_s for end in known if end.client_lag_p99_s is not None]
     return RunEnd(
         reason="interrupted" if course.interrupted else "complete",
@@ -145,6 +148,7 @@ def _end(ends: Iterable[RunEnd | None], course: Course) -> RunEnd:
         cells=tuple(cell for end in known for cell in end.cells),
         lag_p99_s=max(lags, default=None),
         client_lag_p99_s=max(late, default=None),
+        cpu_share=max(shares, default=None),
         merged_share=max((end.merged_share for end in known), default=0.0),
         clock=", ".join(dict.fromkeys(end.clock for end in known if end.clock)),
     )
@@ -237,6 +241,8 @@ def _cells(count: int) -> str:
 def _lost(course: Course) -> Iterable[str]:
     for test, usd in course.lost:
         yield f"{test} never ended its measurement: {format_usd(usd)} stay booked for it"
+    for name in course.damaged:
+        yield f"what {name} has measured can't be read, and is not in this report"
 
 
 def _warnings(shown: Sequence[Recorded]) -> Iterable[str]:

@@ -19,8 +19,8 @@ class Marks:
     ``ready`` is when the request should have gone (open loop: its scheduled moment; closed loop:
     its slot was free), ``due`` that moment where an open load had scheduled it, ``sent`` the send
     call of its last byte. Of a new connection:
-    ``connect_start``, ``resolved`` (DNS), ``tcp_connected`` and ``connected`` (TLS too). What never
-    happened is ``None``.
+    ``connect_start``, ``resolved`` (DNS), ``tcp_connected`` and ``connected`` (TLS too; the same
+    moment where nothing is encrypted). What never happened is ``None``.
 
     ``output_ns`` are the arrivals of the events that carried output (reasoning, text or tool), in
     order; ``merged`` counts those that shared a read with an earlier one, whose true arrival is

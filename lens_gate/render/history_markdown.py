@@ -56,7 +56,7 @@ def _metrics(cell: CellHistory) -> str:
         [
             prose(title(series)),
             code(picture(series, cell.runs)),
-            figure(latest(series)),
+            figure(latest(series, cell.runs)),
             figure(level(series)),
         ]
         for series in cell.series

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from lens_gate.records.series import CellHistory, History, Series, StoredRun
-from lens_gate.render.charts import Axis, Level, Point
+from lens_gate.render.charts import Axis, Break, Level, Point
 from lens_gate.render.charts import series as chart
-from lens_gate.render.figures import value
+from lens_gate.render.figures import moments, value
 from lens_gate.render.history_words import (
     METHOD,
     commit,
@@ -15,6 +15,8 @@ from lens_gate.render.history_words import (
     kept_words,
     latest,
     level,
+    newest,
+    numbers,
     picture,
     promise,
     remark,
@@ -39,7 +41,7 @@ from lens_gate.render.html.tags import Child, Html, join, tag
 _TONES: dict[str, Tone] = {
     "worse": "bad", "better": "good", "break": "info", "changed": "info", "bad": "warn",
 }  # fmt: skip
-_SIGNS = {"worse": "▲", "better": "▼", "break": "┃", "changed": "✎", "bad": "∅"}
+_SIGNS = {"worse": "✗", "better": "★", "break": "┃", "changed": "✎", "bad": "∅"}
 
 
 def history_page(found: History) -> str:
@@ -78,7 +80,7 @@ def _contents(cells: Sequence[CellHistory]) -> Html:
             cells=(
                 tag("a", cell.cell, href=f"#{_anchor(place)}"),
                 title(series),
-                Cell(latest(series), _key(series.values)),
+                Cell(latest(series, cell.runs), newest(series, cell.runs)),
                 level(series),
                 tag("span", picture(series, cell.runs), class_="mono num", aria_hidden="true"),
                 _last_change(series, cell.runs),
@@ -97,10 +99,6 @@ def _last_change(series: Series, runs: Sequence[StoredRun]) -> Child:
     kind = "worse" if last.worse else "better"
     words = f"{day(runs[last.first])}: {value(last.before, series.unit)} to "
     return chip(words + value(last.after, series.unit), _TONES[kind], _SIGNS[kind])
-
-
-def _key(values: Sequence[float | None]) -> float | None:
-    return next((v for v in reversed(values) if v is not None), None)
 
 
 def _cell(place: int, cell: CellHistory) -> Html:
@@ -142,11 +140,7 @@ def _kept(cell: CellHistory) -> Iterator[Html]:
 def _series(series: Series, cell: CellHistory) -> Html:
     """The chart of one metric. Runs marked bad are in the table alone."""
     points = [
-        Point(
-            at=float(number),
-            label=f"{day(run)} {commit(run)}",
-            value=found,
-        )
+        Point(at=float(number), label=f"{day(run)} {commit(run)[:7]}", value=found)
         for number, (run, found) in enumerate(zip(cell.runs, series.values, strict=True))
         if found is not None and not run.bad
     ]
@@ -154,28 +148,42 @@ def _series(series: Series, cell: CellHistory) -> Html:
         Level(first=float(one.first), last=float(one.last), value=one.value)
         for one in series.levels
     ]
-    drawn = chart(
-        points,
-        Axis(title=title(series), unit=series.unit),
-        title=f"{title(series)} of {cell.cell}",
-        levels=levels,
-        limit=_in_sight(series),
-        width=1100,
+    wide, narrow = (
+        chart(
+            points,
+            Axis(title=title(series), unit=series.unit),
+            title=f"{title(series)} of {cell.cell}",
+            levels=levels,
+            breaks=list(_breaks(cell.runs)),
+            limit=_in_sight(series, cell.runs),
+            width=width,
+        )
+        for width in (1100, 360)
     )
-    return tag("div", tag("h3", title(series)), drawing(drawn, _caption(series)))
+    shown = drawing(wide, _caption(series, cell.runs), narrow=narrow)
+    return tag("div", tag("h3", title(series)), shown)
 
 
-def _in_sight(series: Series) -> float | None:
+def _breaks(runs: Sequence[StoredRun]) -> Iterator[Break]:
+    """Before each run that does not compare with the one before it."""
+    for number, run in enumerate(runs):
+        if run.breaks:
+            yield Break(at=number - 0.5, name="; ".join(map(moments, run.breaks)))
+
+
+def _in_sight(series: Series, runs: Sequence[StoredRun]) -> float | None:
     """The policy's limit, unless it lies so far off that the series would be a flat line."""
-    known = [v for v in series.values if v is not None]
+    known = [number for _, number in numbers(series, runs)]
     if series.limit is None or not known:
         return None
     return series.limit if min(known) / 4 <= series.limit <= max(known) * 4 else None
 
 
-def _caption(series: Series) -> str:
-    parts = [f"Latest {latest(series)}, level {level(series)}.", trend_words(series)]
-    if series.limit is not None and _in_sight(series) is None:
+def _caption(series: Series, runs: Sequence[StoredRun]) -> str:
+    parts = [f"Latest {latest(series, runs)}, level {level(series)}.", trend_words(series)]
+    if series.changes:
+        parts.append("Dashed: a change of level.")
+    if series.limit is not None and _in_sight(series, runs) is None:
         parts.append(f"The policy's limit is {value(series.limit, series.unit)}.")
     return " ".join(f"{part.rstrip('.')}." for part in parts if part)
 

@@ -1,7 +1,6 @@
 """A history on a terminal: a table of metrics for each cell, what happened, and the newest runs."""
 
 from collections.abc import Iterator
-from io import StringIO
 
 from rich.console import Console
 from rich.padding import Padding
@@ -9,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lens_gate.records.series import CellHistory, History
+from lens_gate.render.console import paper, written
 from lens_gate.render.escape import one_line
 from lens_gate.render.figures import value
 from lens_gate.render.history_words import (
@@ -44,18 +44,7 @@ def history_terminal(found: History, *, width: int, colour: bool, runs: int | No
     ``runs`` is how many of the newest runs of each cell are listed; ``None``: ``RUNS`` of a single
     cell, none of several.
     """
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        no_color=not colour,
-        color_system="standard" if colour else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
-    )
+    console = paper(width=width, colour=colour)
     console.print(Text(headline(found), style="dim"))
     for text in found.warnings:
         console.print(Text.assemble(("warning: ", "bold yellow"), one_line(text, 400)))
@@ -66,7 +55,7 @@ def history_terminal(found: History, *, width: int, colour: bool, runs: int | No
         console.print()
         for text in (METHOD, promise(found)):
             console.print(Text(text, style="dim"))
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+    return written(console)
 
 
 def _print_cell(cell: CellHistory, console: Console, runs: int) -> None:
@@ -93,7 +82,7 @@ def _metrics(cell: CellHistory, width: int) -> Table:
         counted = sum(
             v is not None and not r.bad for r, v in zip(cell.runs, series.values, strict=True)
         )
-        cells = [title(series), latest(series), level(series), str(counted)]
+        cells = [title(series), latest(series, cell.runs), level(series), str(counted)]
         if width >= _NARROW:
             cells.append(picture(series, cell.runs, min(60, width - 44)))
         table.add_row(*(Text(text) for text in cells))

@@ -39,9 +39,21 @@ def commit(run: StoredRun) -> str:
     return run.commit[:12] or NOTHING
 
 
-def latest(series: Series) -> str:
-    """The newest number that there is."""
-    return value(next((v for v in reversed(series.values) if v is not None), None), series.unit)
+def numbers(series: Series, runs: Sequence[StoredRun]) -> list[tuple[StoredRun, float]]:
+    """The runs that count, each with its number, oldest first."""
+    pairs = zip(runs, series.values, strict=True)
+    return [(run, number) for run, number in pairs if number is not None and not run.bad]
+
+
+def newest(series: Series, runs: Sequence[StoredRun]) -> float | None:
+    """The newest number of a run that counts."""
+    known = numbers(series, runs)
+    return known[-1][1] if known else None
+
+
+def latest(series: Series, runs: Sequence[StoredRun]) -> str:
+    """The same as a figure."""
+    return value(newest(series, runs), series.unit)
 
 
 def level(series: Series) -> str:
@@ -63,15 +75,14 @@ def picture(series: Series, runs: Sequence[StoredRun], most: int = _MOST_BARS) -
 
     Where there are more runs than ``most``, a bar is the median of as many as it takes.
     """
-    pairs = zip(runs, series.values, strict=True)
-    known = [(run, number) for run, number in pairs if number is not None and not run.bad]
+    known = numbers(series, runs)
     each = -(-len(known) // max(1, most))
     bars: list[float] = []
     starts: list[int] = []
     for _, part in groupby(known, key=lambda one: one[0].stretch):
-        numbers = [number for _, number in part]
+        own = [number for _, number in part]
         starts.append(len(bars))
-        bars += [median(numbers[k : k + each]) for k in range(0, len(numbers), each)]
+        bars += [median(own[k : k + each]) for k in range(0, len(own), each)]
     drawn = sparkline(bars)
     ends = [*starts[1:], len(bars)]
     return "|".join(drawn[start:end] for start, end in zip(starts, ends, strict=False))

@@ -1,7 +1,6 @@
 """The terminal's view of a report: the same words as the summary, in the width that there is."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from io import StringIO
 from typing import Literal
 
 from rich.cells import cell_len
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from lens_gate.records.report import CellReport, Report, Row
 from lens_gate.render.charts.scale import Scale
+from lens_gate.render.console import paper, written
 from lens_gate.render.escape import one_line
 from lens_gate.render.facts import Medium, compared, spent
 from lens_gate.render.figures import (
@@ -76,18 +76,7 @@ _ENDLESS = 1000
 
 def terminal(report: Report, *, width: int, colour: bool) -> str:
     """The report as lines no wider than ``width`` columns, with colour only where it is wanted."""
-    out = StringIO()
-    console = Console(
-        file=out,
-        width=width,
-        force_terminal=colour,
-        no_color=not colour,
-        color_system="standard" if colour else None,
-        highlight=False,
-        emoji=False,
-        markup=False,
-        legacy_windows=False,
-    )
+    console = paper(width=width, colour=colour)
     for text in _verdict(report):
         console.print(text)
     if report.rows:
@@ -102,7 +91,7 @@ def terminal(report: Report, *, width: int, colour: bool) -> str:
     ):
         _print_part(part, console)
     # A wrapped line keeps the space at which it was broken.
-    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
+    return written(console)
 
 
 def _print_part(part: Iterable[Text | Table], console: Console) -> None:

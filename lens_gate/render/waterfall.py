@@ -25,13 +25,12 @@ class _Phase:
     end: int
 
 
-def waterfall(sample: Sample, *, width: int, price: str, tls: bool) -> str:
+def waterfall(sample: Sample, *, width: int, price: str) -> str:
     """The request for a person who wants to know where its time went.
 
-    ``width`` are the columns to fill, ``price`` the unit prices in words; ``tls``: the connection
-    is encrypted.
+    ``width`` are the columns to fill, ``price`` the unit prices in words.
     """
-    phases = _phases(sample.marks, tls=tls)
+    phases = _phases(sample.marks)
     lines = [_headline(sample)]
     if phases:
         lines += ["", *_bars(phases, width), ""]
@@ -51,19 +50,20 @@ def _headline(sample: Sample) -> str:
     return f"{named}: {failure.status}{status}: {one_line(failure.detail, 300)}"
 
 
-def _phases(marks: Marks, *, tls: bool) -> list[_Phase]:
+def _phases(marks: Marks) -> list[_Phase]:
     """The stretches that are known, in order; what did not happen is left out."""
     output = min(
         (m for m in (marks.first_text, marks.first_tool, marks.first_reasoning) if m is not None),
         default=None,
     )
     visible = min((m for m in (marks.first_text, marks.first_tool) if m is not None), default=None)
-    ready = marks.connected if tls or marks.tcp_connected is None else marks.tcp_connected
+    is_plain = marks.tcp_connected == marks.connected
+    ready = marks.ready if marks.connected is None else marks.connected
     stretches = [
         ("DNS", marks.connect_start, marks.resolved),
         ("TCP", marks.resolved or marks.connect_start, marks.tcp_connected),
-        ("TLS", marks.tcp_connected, marks.connected if tls else None),
-        ("waiting to send", marks.ready if ready is None else ready, marks.sent),
+        ("TLS", marks.tcp_connected, None if is_plain else marks.connected),
+        ("waiting to send", ready, marks.sent),
         ("server to head", marks.sent, marks.headers),
         ("first token", marks.headers, output),
         ("reasoning", marks.first_reasoning, visible if marks.first_reasoning else None),

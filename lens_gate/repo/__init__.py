@@ -16,28 +16,22 @@ from lens_gate.repo.baselines import (
     prune,
     write_baseline,
 )
-from lens_gate.repo.changes import changed_since
+from lens_gate.repo.changes import changed_since, is_dirty
 from lens_gate.repo.history import Tip, fetch_commit, fetch_stated, merge_base, target_tip
 from lens_gate.repo.null_files import (
     null_sessions_at,
     null_sessions_in_worktree,
     write_null_session,
 )
-from lens_gate.repo.objects import (
+from lens_gate.repo.objects import blob_reader, changed_files, holds, links, list_blobs, read_blob
+from lens_gate.repo.repository import (
     Repository,
-    blob_reader,
-    changed_files,
     commit_author,
     current_branch,
     head_commit,
-    holds,
     is_detached,
-    is_dirty,
     is_shallow,
-    links,
-    list_blobs,
     open_repository,
-    read_blob,
     resolve,
 )
 

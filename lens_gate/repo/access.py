@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from lens_gate.errors import WorldError
 from lens_gate.repo.command import Result, Settings, git
 from lens_gate.repo.history import remote_name
-from lens_gate.repo.objects import Repository
+from lens_gate.repo.repository import Repository
 
 TIMEOUT_S = 120.0
 NO_ANSWER = -1

@@ -16,7 +16,8 @@ from pathlib import Path
 from lens_gate.errors import InputError, LensError, Problem, WorldError
 from lens_gate.records.baseline import Baseline
 from lens_gate.repo.baseline_file import KEY, MAX_BYTES, decode_baseline, encode_baseline
-from lens_gate.repo.objects import Repository, check_path, list_entries, read_entries
+from lens_gate.repo.objects import check_path, list_entries, read_entries
+from lens_gate.repo.repository import Repository
 
 _NAME = re.compile(r"([0-9]{8}T[0-9]{6}Z)-([0-9a-f]{12})(?:-([1-9][0-9]{0,3}))?\.json", re.ASCII)
 _NO_COMMIT = "0" * 12
@@ -104,7 +105,9 @@ def list_at(
 def list_in_worktree(
     root: Path, folder: str, scenario: str | None = None, target: str | None = None
 ) -> tuple[StoredPath, ...]:
-    """The baselines in the work tree, oldest first, by their names alone. No link is followed.
+    """The baselines in the work tree, oldest first, by their names alone.
+
+    No link is followed, and what is no regular file is none: a pipe would be waited for.
 
     Raises:
         LensError: ``folder`` is no path inside a repository, or a key is none.
@@ -114,7 +117,7 @@ def list_in_worktree(
     if _is_real_folder(root, check_path(folder)):
         for current, _, names in os.walk(root / folder, onerror=_unreadable):
             below = Path(current).relative_to(root).as_posix()
-            paths += [f"{below}/{n}" for n in names if not Path(current, n).is_symlink()]
+            paths += [f"{below}/{n}" for n in names if _is_real_file(Path(current, n))]
     return _select(paths, folder, scenario, target)
 
 
@@ -325,6 +328,10 @@ def _is_real_folder(root: Path, below: str) -> bool:
         if place.is_symlink() or not place.is_dir():
             return False
     return True
+
+
+def _is_real_file(place: Path) -> bool:
+    return not place.is_symlink() and place.is_file()
 
 
 def _unreadable(error: OSError) -> None:

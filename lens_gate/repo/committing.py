@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lens_gate.errors import LensError, WorldError
 from lens_gate.repo.command import failure, git
-from lens_gate.repo.objects import Repository, changed_files, check_path, commits_named
+from lens_gate.repo.objects import changed_files, check_path
+from lens_gate.repo.repository import Repository, commits_named
 
 _MODE = "100644"
 _AUTHOR = re.compile(r"([^<>\x00-\x1f\x7f]{1,200}) <([^<>\s\x00-\x1f\x7f]{1,200})>")

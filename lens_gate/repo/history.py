@@ -10,7 +10,7 @@ from pathlib import Path
 from lens_gate.errors import LensError, WorldError
 from lens_gate.records.context import is_branch_name, is_commit_id
 from lens_gate.repo.command import Result, expect, failure, git
-from lens_gate.repo.objects import FULL_HISTORY_HINT, Repository, commits_named, is_shallow
+from lens_gate.repo.repository import FULL_HISTORY_HINT, Repository, commits_named, is_shallow
 
 FETCH_TIMEOUT_S = 120.0
 # A clone that is too shallow is asked for so many times the commits it has; then for all of them.

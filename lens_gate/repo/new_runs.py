@@ -12,15 +12,11 @@ from lens_gate.repo.baselines import (
     read_stored,
     stored_path,
 )
+from lens_gate.repo.changes import without_filters
 from lens_gate.repo.command import failure, git, split_nul
 from lens_gate.repo.null_files import FOLDER, decode_null_session, is_session, read_session
-from lens_gate.repo.objects import (
-    Repository,
-    check_path,
-    head_commit,
-    list_entries,
-    without_filters,
-)
+from lens_gate.repo.objects import check_path, list_entries
+from lens_gate.repo.repository import Repository, head_commit
 
 _CODE_AND_BLANK = 3  # "XY path"
 

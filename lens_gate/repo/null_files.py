@@ -8,7 +8,8 @@ from pathlib import Path
 from lens_gate.errors import InputError, LensError, Problem
 from lens_gate.records.codec import CodecError, from_json, to_json
 from lens_gate.records.null import NULL_SCHEMA, NullSession
-from lens_gate.repo.objects import Repository, list_blobs, read_blob
+from lens_gate.repo.objects import list_blobs, read_blob
+from lens_gate.repo.repository import Repository
 
 FOLDER = "null"
 MAX_BYTES = 1024 * 1024

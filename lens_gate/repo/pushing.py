@@ -17,7 +17,8 @@ from lens_gate.repo.command import Result
 from lens_gate.repo.committing import Author, blob_id, commit_on
 from lens_gate.repo.history import is_ancestor, no_deeper
 from lens_gate.repo.new_runs import NewRun
-from lens_gate.repo.objects import Repository, commits_named, is_shallow, list_entries
+from lens_gate.repo.objects import list_entries
+from lens_gate.repo.repository import Repository, commits_named, is_shallow
 
 ATTEMPTS = 30
 """How often a push is tried. Of those that are tried at once one always succeeds."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lens_gate.repo.command import expect
-from lens_gate.repo.objects import Repository
+from lens_gate.repo.repository import Repository
 
 _IDENTITY = ("-c", "user.name=lens-gate demo", "-c", "user.email=demo@lens-gate.invalid")
 

@@ -19,15 +19,8 @@ from lens_gate.repo.baselines import (
     stored_path,
 )
 from lens_gate.repo.command import expect, split_nul
-from lens_gate.repo.objects import (
-    REGULAR,
-    Entry,
-    Repository,
-    check_path,
-    list_entries,
-    read_entries,
-    sizes_of,
-)
+from lens_gate.repo.objects import REGULAR, Entry, check_path, list_entries, read_entries, sizes_of
+from lens_gate.repo.repository import Repository
 
 Keep = Callable[[StoredPath], bool]
 

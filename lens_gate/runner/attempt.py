@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from lens_gate.metrics.pricing import Bill, bill, to_book
+from lens_gate.providers import frames, ollama
 from lens_gate.providers.answer import DecodedStream, collect, judge_exchange
 from lens_gate.providers.estimate import estimate
 from lens_gate.providers.interface import Watch
@@ -22,7 +23,9 @@ _BYTES_AT_LEAST = 1 << 20
 # Events for each allowed token, and besides (role, usage, pings), before a stream is cut.
 _EVENTS_FOR_A_TOKEN = 2
 _EVENTS_AT_LEAST = 512
-_LINES = "application/x-ndjson"
+# What every event has once, by the media type of the stream; else that of an event stream of text.
+_MARKS = {ollama.MEDIA_TYPE: b"\n", frames.MEDIA_TYPE: b":event-type"}
+_MARK = b"data:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +69,7 @@ async def attempt(
     asked = wire.relaxed.ask(relax, wire.provider.encode(request, wire.endpoint))
     limit = _Limit(
         _EVENTS_AT_LEAST + _EVENTS_FOR_A_TOKEN * request.max_output_tokens,
-        lines=request.stream and wire.provider.media_type == _LINES,
+        _MARKS.get(wire.provider.media_type, _MARK) if request.stream else _MARK,
     )
     result = await exchange(
         wire.session,
@@ -155,32 +158,36 @@ def _without_keys(wire: Wire, decoded: DecodedStream) -> DecodedStream:
 class _Limit:
     """Stops a stream that sends far more events than it was allowed tokens.
 
-    ``lines``: each line of it is one.
+    ``mark`` is what each of them has once.
     """
 
-    def __init__(self, events: int, *, lines: bool = False) -> None:
-        self.left = events
+    def __init__(self, events: int, mark: bytes) -> None:
         self.exceeded = False
-        self._count = _lines if lines else _events
+        self._left = events
+        self._mark = mark
 
     def around(self, watch: Watch) -> Watch:
         """The protocol's own watch, and the count of events beside it."""
+        uncounted: list[bytes] = []
+        room = self._left * len(self._mark)
 
         def look(data: bytes) -> bool:
-            self.left -= self._count(data)
-            self.exceeded = self.left < 0
+            nonlocal room
+            uncounted.append(data)
+            room -= len(data)
+            # Fewer bytes can't hold too many: counting each read would be half the price of a look.
+            if room < 0:
+                room = self._counted(uncounted)
             return self.exceeded or watch(data)
 
         return look
 
-
-def _events(data: bytes) -> int:
-    # They come in lines of text or, from AWS, in frames.
-    return data.count(b"data:") + data.count(b":event-type")
-
-
-def _lines(data: bytes) -> int:
-    return data.count(b"\n")
+    def _counted(self, uncounted: list[bytes]) -> int:
+        """Count what came since the last time; gives the bytes that may come until the next."""
+        self._left -= b"".join(uncounted).count(self._mark)
+        uncounted.clear()
+        self.exceeded = self._left < 0
+        return self._left * len(self._mark)
 
 
 def _failure(

@@ -32,7 +32,7 @@ def sink_at(
 def _parts(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        host = parts.hostname
+        host = parts.hostname if parts.port != 0 else None
     except ValueError:
         host = None
     if host is None or parts.scheme not in ("http", "https") or not url.isprintable():

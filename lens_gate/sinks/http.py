@@ -5,11 +5,12 @@ server says of its refusal is shown in part, its secrets taken out by value.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import requests
 from requests.auth import AuthBase, HTTPBasicAuth
@@ -23,6 +24,8 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 _SHOWN: Final = 200
 _CHUNK: Final = 8 * 1024
+# Of an address' query: where the numbers go, which a refusal may well name.
+_PLAIN: Final = frozenset({"db", "rp", "bucket", "org", "precision", "consistency"})
 _UNSENT: Final = ("NewConnectionError", "NameResolutionError", "ConnectTimeoutError")
 
 
@@ -69,18 +72,26 @@ def send(
         RefusedError: one was not taken; the message says why, without a secret.
     """
     deadline = means.clock.monotonic() + timeout_s
-    sender = _Sender(secrets, rules, means, deadline)
+    hidden = {value for upload in uploads for value in _hidden_in(upload.url)}
+    sender = _Sender(secrets, rules, means, deadline, hidden)
     with sender.session:
         for upload in uploads:
             sender.deliver(upload)
 
 
 class _Sender:
-    def __init__(self, secrets: Secrets, rules: Rules, means: Means, deadline: float) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        rules: Rules,
+        means: Means,
+        deadline: float,
+        hidden: Iterable[str],
+    ) -> None:
         self.session = _Session()
         self.session.headers["User-Agent"] = f"lens-gate/{__version__}"
         self._auth = _Auth(secrets)
-        self._redact = means.redactor(secrets.hidden)
+        self._redact = means.redactor([*secrets.hidden, *hidden])
         self._rules = rules
         self._means = means
         self._deadline = deadline
@@ -100,7 +111,8 @@ class _Sender:
                 return
             # Half to all of the pause, by chance: many jobs end at the same moment.
             pause = backoff * (1 + self._means.chance()) / 2
-            pause = pause if later.pause is None else later.pause
+            # A server that asks for no pause, or for one in the past, is not sent a storm.
+            pause = max(pause, later.pause or 0.0)
             if clock.monotonic() + pause >= self._deadline:
                 raise RefusedError(later.why)
             clock.sleep(pause)
@@ -123,15 +135,21 @@ class _Sender:
                 return self._answered(response)
         except (requests.RequestException, ValueError) as error:
             return self._unanswered(error)
+        except OSError as error:  # before anything is sent: the bundle that the job names
+            raise RefusedError(
+                "the certificates that REQUESTS_CA_BUNDLE names can't be read"
+            ) from error
 
     def _answered(self, response: requests.Response) -> _Later | None:
-        status, body = response.status_code, self._read(response)
+        status = response.status_code
         if 200 <= status < 300:
-            refused = self._rules.partial(body)
-            if refused:
-                raise RefusedError(self._redact(refused)[:_SHOWN])
+            # Taken, whatever becomes of the rest of its answer.
+            with suppress(requests.RequestException, ValueError):
+                refused = self._rules.partial(self._read(response))
+                if refused:
+                    raise RefusedError(self._redact(refused)[:_SHOWN])
             return None
-        said = self._said(body)
+        said = self._said(self._read(response))
         why = f"it answered {status}{said}"
         if 300 <= status < 400:
             raise RefusedError(f"it redirects ({status}); name the address that it leads to")
@@ -143,14 +161,14 @@ class _Sender:
         return _Later(why=why, pause=pause_of(headers, self._means.clock.wall()))
 
     def _read(self, response: requests.Response) -> bytes:
-        """The start of the answer; the rest says nothing that a line could show."""
+        """The answer; nothing of one that is too long, or too late: it may end inside a secret."""
         data = bytearray()
         for chunk in response.iter_content(_CHUNK):
             data += chunk
             over = self._means.clock.monotonic() > self._deadline
-            if len(data) >= MAX_ANSWER_BYTES or over:
-                break
-        return bytes(data[:MAX_ANSWER_BYTES])
+            if len(data) > MAX_ANSWER_BYTES or over:
+                return b""
+        return bytes(data)
 
     def _said(self, body: bytes) -> str:
         words = " ".join(self._redact(_words(body)).split())
@@ -188,10 +206,11 @@ def pause_of(headers: Mapping[str, str], now: float) -> float | None:
         return None
 
 
-def shown_address(url: str) -> str:
-    """An address as messages show it: without its query."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+def _hidden_in(url: str) -> Iterator[str]:
+    """What no text may repeat of an address: of its query whatever may be a key or a password."""
+    for name, value in parse_qsl(urlsplit(url).query):
+        if name not in _PLAIN:
+            yield value
 
 
 def _is_unsent(error: Exception) -> bool:

@@ -11,11 +11,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from lens_gate.records.destination import Destination
-from lens_gate.sinks.upload import Payload, Rules, Upload
+from lens_gate.sinks.upload import GZIP_LEVEL, Payload, Rules, Upload, grouped
 
 PATHS: Final = {"otlp-metrics": "/v1/metrics", "otlp-traces": "/v1/traces"}
-BATCH_SPANS: Final = 2000
-"""A collector takes 20 MiB at once, unless told otherwise."""
+BATCH_ITEMS: Final = 2000
+BATCH_BYTES: Final = 3 * 1024 * 1024
+"""Before compression: a collector takes 20 MiB at once, many a proxy or service no more than 4."""
+_LISTS: Final = {
+    "otlp-metrics": ("resourceMetrics", "scopeMetrics", "metrics"),
+    "otlp-traces": ("resourceSpans", "scopeSpans", "spans"),
+}
+# What needs no counting: of spans or points of that size there are not too many.
+_SMALL: Final = 256 * 1024
+_KINDS: Final = ("gauge", "sum", "histogram")
+Node = Mapping[str, Any]
 
 
 def partial(body: bytes) -> str:
@@ -37,19 +46,34 @@ RULES: Final = Rules(partial=partial)
 
 
 def uploads(payload: Payload, sink: Destination) -> Sequence[Upload]:
-    """A request, or one for each batch of spans."""
+    """A request, or several where there is more than a receiver takes at once."""
     base = sink.url.rstrip("/")
     path = PATHS[payload.format]
     url = base if base.endswith(path) else base + path
     headers = {"Content-Type": payload.media_type, "Content-Encoding": "gzip", **sink.headers}
-    parts: Sequence[bytes] = (payload.data,)
-    if payload.labels or payload.format == "otlp-traces":
-        document = labelled(json.loads(payload.data), payload.labels)
-        parts = [json.dumps(part, separators=(",", ":")).encode() for part in batches(document)]
     return tuple(
-        Upload(method="POST", url=url, data=gzip.compress(part, 6, mtime=0), headers=headers)
-        for part in parts
+        Upload(
+            method="POST",
+            url=url,
+            data=gzip.compress(part, GZIP_LEVEL, mtime=0),
+            headers=headers,
+        )
+        for part in _parts(payload)
     )
+
+
+def _parts(payload: Payload) -> Iterator[bytes]:
+    is_small = len(payload.data) <= _SMALL
+    if is_small and not payload.labels:
+        yield payload.data
+        return
+    document = labelled(json.loads(payload.data), payload.labels)
+    for part in [document] if is_small else batches(document, payload.format):
+        yield _dumped(part)
+
+
+def _dumped(value: Node) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def labelled(document: Mapping[str, Any], labels: Mapping[str, str]) -> Mapping[str, Any]:
@@ -69,27 +93,41 @@ def _with(item: Mapping[str, Any], labels: Mapping[str, str]) -> Mapping[str, An
     return {**item, "resource": {**resource, "attributes": own}}
 
 
-def batches(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The document, or where it holds many spans, several that each hold some of them."""
-    spans = [
-        (resource, scope, span)
-        for resource in document.get("resourceSpans", ())
-        for scope in resource.get("scopeSpans", ())
-        for span in scope.get("spans", ())
-    ]
-    if len(spans) <= BATCH_SPANS:
-        yield document
+def batches(document: Node, name: str) -> Iterator[Node]:
+    """The document as several that each hold some of its spans or points, and together all."""
+    top, scopes, items = _LISTS[name]
+    found = (
+        (resource, scope, piece)
+        for resource in document.get(top, ())
+        for scope in resource.get(scopes, ())
+        for item in scope.get(items, ())
+        for piece in _pieces(item)
+    )
+    for batch in grouped(found, _weight, most=BATCH_ITEMS, size=BATCH_BYTES):
+        yield {top: _nested(batch, scopes, items)}
+
+
+def _weight(item: tuple[Node, Node, Node]) -> int:
+    return len(_dumped(item[2]))
+
+
+def _pieces(item: Node) -> Iterator[Node]:
+    """A span as it is; a metric as several of its name that each hold some of its points."""
+    kind = next((kind for kind in _KINDS if kind in item), None)
+    if kind is None:
+        yield item
         return
-    for start in range(0, len(spans), BATCH_SPANS):
-        yield {"resourceSpans": _grouped(spans[start : start + BATCH_SPANS])}
+    points = item[kind]["dataPoints"]
+    for some in grouped(points, lambda p: len(_dumped(p)), most=BATCH_ITEMS, size=BATCH_BYTES // 2):
+        yield {**item, kind: {**item[kind], "dataPoints": some}}
 
 
-def _grouped(spans: Sequence[tuple[Any, Any, Any]]) -> list[Mapping[str, Any]]:
-    found: list[Mapping[str, Any]] = []
-    last: tuple[Any, Any] | None = None
-    for resource, scope, span in spans:
+def _nested(batch: Sequence[tuple[Node, Node, Node]], scopes: str, items: str) -> list[Node]:
+    found: list[Node] = []
+    last: tuple[Node, Node] | None = None
+    for resource, scope, item in batch:
         if last is None or last[0] is not resource or last[1] is not scope:
-            found.append({**resource, "scopeSpans": [{**scope, "spans": []}]})
+            found.append({**resource, scopes: [{**scope, items: []}]})
             last = (resource, scope)
-        found[-1]["scopeSpans"][0]["spans"].append(span)
+        found[-1][scopes][0][items].append(item)
     return found

@@ -1,8 +1,8 @@
 """What a sink is handed, what it sends, and what came of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 from urllib.parse import quote
 
 from lens_gate.errors import LensError, WorldError
@@ -12,7 +12,11 @@ from lens_gate.sinks.clock import Clock
 MAX_BYTES: Final = 64 * 1024 * 1024
 """Of one push: more is refused, not sent."""
 
+GZIP_LEVEL: Final = 1
+"""What is sent shrinks to a tenth at any level; the higher ones only cost time."""
+
 Redactor = Callable[[str], str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +126,23 @@ def _value(environ: Mapping[str, str], name: str) -> str:
     return value
 
 
+def grouped(
+    items: Iterable[T], weigh: Callable[[T], int], *, most: int, size: int
+) -> Iterator[Sequence[T]]:
+    """The items in groups of ``most``, of ``size`` together at most; one alone may have more."""
+    group: list[T] = []
+    total = 0
+    for item in items:
+        weight = weigh(item)
+        if group and (len(group) == most or total + weight > size):
+            yield group
+            group, total = [], 0
+        group.append(item)
+        total += weight
+    if group:
+        yield group
+
+
 def escaped(text: str) -> str:
     """A text as one step of a path or one value of a query."""
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")

@@ -39,7 +39,8 @@ class Exchange:
     ``sent`` is the moment before the send call of the request's last byte; it is ``None`` where
     that byte never left. ``done`` is the arrival of the body's last bytes where the exchange ended
     ``clean`` or ``stopped``, else the moment at which it was given up. ``connect_start``,
-    ``resolved`` (DNS), ``tcp_connected`` and ``connected`` (TLS too) belong to a new connection;
+    ``resolved`` (DNS), ``tcp_connected`` and ``connected`` (TLS too; the same moment where nothing
+    is encrypted) belong to a new connection, also to one that did not come about as far as it came;
     through a proxy the first two are those of the way to it. ``clock`` is ``kernel`` only if every
     arrival has the kernel's stamp. ``first_byte_since`` is the earliest moment at which the first
     byte can have come. ``lag``: the most by which data were read after they had come, in

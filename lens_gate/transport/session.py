@@ -211,18 +211,24 @@ class _Connector(aiohttp.TCPConnector):
         connection = await super().connect(req, traces, timeout)
         handler = connection.protocol
         stamped = self._clock.under(connection.transport)
-        connected_ns: int | None = None
-        if stamped is None or stamped.opened_ns >= asked_ns:
-            connected_ns = time.monotonic_ns()
+        is_new = stamped is None or stamped.opened_ns >= asked_ns
+        connected_ns = time.monotonic_ns()
         if isinstance(handler, StampingHandler):
-            connected_ns = handler.made_ns if handler.made_ns >= asked_ns else None
+            is_new, connected_ns = handler.made_ns >= asked_ns, handler.made_ns
             handler.attach(tape)
+        if stamped is not None and stamped.connected_ns and not _is_encrypted(connection.transport):
+            # It is there when TCP is; what follows is the client's own work.
+            connected_ns = stamped.connected_ns
         tape.bind(
             stamped,
             lambda: connection.transport,
-            connected=connected_ns,
+            connected=connected_ns if is_new else None,
         )
         return connection
+
+
+def _is_encrypted(transport: asyncio.BaseTransport | None) -> bool:
+    return transport is not None and transport.get_extra_info("ssl_object") is not None
 
 
 async def _open_one(

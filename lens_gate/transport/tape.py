@@ -325,6 +325,9 @@ class Tape:
         self.ended, self.detail = how, detail
         if self.sent is None and not self.unsent():
             self.sent = self.last_sent()
+        if self.bound is None and self.opening is not None:
+            # It broke off on the way: how far it came.
+            self.tcp_connected = self.opening.connected_ns or None
         if self.done is None:
             self.done = self.last if how == "stopped" else time.monotonic_ns()
         if not self.finished.done():

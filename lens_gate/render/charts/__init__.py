@@ -18,6 +18,7 @@ from lens_gate.render.charts.looks import looks
 from lens_gate.render.charts.marks import (
     Axis,
     Bars,
+    Break,
     Curve,
     Level,
     Pair,
@@ -37,6 +38,7 @@ __all__ = [
     "STYLE",
     "Axis",
     "Bars",
+    "Break",
     "Curve",
     "Level",
     "Pair",

@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from lens_gate.render.charts.frame import (
-    SMALL,
     Plot,
     across,
     chart,
-    label,
+    legend,
     line,
     margin_for,
     nothing,
@@ -19,8 +18,9 @@ from lens_gate.render.charts.svg import Node, node
 from lens_gate.render.charts.theme import fill
 from lens_gate.render.figures import NOTHING
 
-_ORDER = Axis(title="pairs, in the order of sending")
 _MOST_DOTS = 4000
+_TOP = 42.0
+_MARGIN_DASH = "6 3"
 
 
 def differences(
@@ -30,32 +30,33 @@ def differences(
     title: str,
     span: Span | None = None,
     margin: float | None = None,
+    in_blocks: bool = False,
     width: float = 640,
     height: float = 240,
 ) -> str:
     """A dot for each pair about the line of no change; ``axis`` is that of the changes.
 
     ``span`` is the estimate with its interval, ``margin`` the change that is allowed (negative
-    where more is better).
+    where more is better). ``in_blocks``: the pairs are pairs of blocks.
     """
     if not pairs:
         return nothing(title, width=width)
     marked = [margin] if margin is not None else []
     estimate = [end for end in (span.value, span.low, span.high) if end is not None] if span else []
     wanted = [0.0, *(pair.change for pair in pairs), *marked, *estimate]
-    y = scale(axis, wanted, height - 40, 34)
+    y = scale(axis, wanted, height - 40, _TOP)
     left = margin_for(axis, y.low, y.high)
-    plot = Plot(left=left, top=34, width=width - left - 16, height=height - 74)
+    plot = Plot(left=left, top=_TOP, width=width - left - 16, height=height - _TOP - 40)
     last = max(pair.number for pair in pairs)
     x = scale(Axis(title="", low=0, high=last + 1), (), plot.left, plot.right)
     body = [
-        *across(_ORDER, x, plot),
+        *across(_order(in_blocks=in_blocks), x, plot, whole=True),
         *upwards(axis, y, plot),
         *(_estimate(span, y, plot) if span else ()),
         line(plot.left, y.at(0.0), plot.right, y.at(0.0), "ink"),
         *(_dot(pair, axis, x, y) for pair in pairs[:_MOST_DOTS]),
-        *(_margin(margin, axis, y, plot) if margin is not None else ()),
-        *(_words(span, axis, y, plot) if span else ()),
+        *(_margin(margin, y, plot) if margin is not None else ()),
+        *legend(list(_keys(span, margin, axis)), plot.left, 14, width=320),
     ]
     about = _about(pairs, axis, span, margin)
     return chart(title, about, body, width=width, height=height, x=x, plot=plot)
@@ -93,18 +94,26 @@ def _estimate(span: Span, y: Scale, plot: Plot) -> Iterable[Node]:
     yield line(plot.left, y.at(span.value), plot.right, y.at(span.value), "head", thick=1.5)
 
 
-def _words(span: Span, axis: Axis, y: Scale, plot: Plot) -> Iterable[Node]:
-    ends = [NOTHING if end is None else written_tick(end, axis) for end in (span.low, span.high)]
-    words = f"estimate {written_tick(span.value, axis)} [{', '.join(ends)}]"
-    at = y.at(span.value) - 5
-    yield label(words, plot.left + 6, at, colour="head", size=SMALL, halo=True)
-
-
-def _margin(margin: float, axis: Axis, y: Scale, plot: Plot) -> Iterable[Node]:
+def _margin(margin: float, y: Scale, plot: Plot) -> Iterable[Node]:
     at = y.at(margin)
-    yield line(plot.left, at, plot.right, at, "limit", dash="6 3", thick=1.5)
-    words = f"allowed {written_tick(margin, axis)}"
-    yield label(words, plot.right, at - 5, anchor="end", colour="limit", size=SMALL, halo=True)
+    yield line(plot.left, at, plot.right, at, "limit", dash=_MARGIN_DASH, thick=1.5)
+
+
+def _keys(
+    span: Span | None, margin: float | None, axis: Axis
+) -> Iterable[tuple[str, str, str | None]]:
+    """The numbers of the lines, above the plot: within it dots would lie on them."""
+    if span is not None:
+        ends = [NOTHING if x is None else written_tick(x, axis) for x in (span.low, span.high)]
+        words = f"estimate {written_tick(span.value, axis)} [{', '.join(ends)}]"
+        yield words, "head", None
+    if margin is not None:
+        yield f"allowed {written_tick(margin, axis)}", "limit", _MARGIN_DASH
+
+
+def _order(*, in_blocks: bool) -> Axis:
+    noun = "pairs of blocks" if in_blocks else "pairs"
+    return Axis(title=f"{noun}, in the order of sending")
 
 
 def _about(pairs: Sequence[Pair], axis: Axis, span: Span | None, margin: float | None) -> str:

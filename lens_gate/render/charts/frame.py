@@ -12,6 +12,8 @@ TEXT = 12.0
 SMALL = 11.0
 # How much wider bold letters are.
 BOLD = 1.08
+# So far beyond the plot's right edge the words of an axis may reach.
+_BESIDE = 14.0
 DASHES: dict[Role, str | None] = {"head": None, "control": "5 3", "stored": "2 2"}
 
 
@@ -107,15 +109,26 @@ def label(  # noqa: PLR0913  # where a text stands and how it looks; most calls 
     )
 
 
-def across(axis: Axis, x: Scale, plot: Plot) -> Iterable[Node]:
-    """The axis below a plot, with its lines."""
+def across(
+    axis: Axis,
+    x: Scale,
+    plot: Plot,
+    *,
+    whole: bool = False,
+    rows: Sequence[tuple[float, float]] = (),
+) -> Iterable[Node]:
+    """The axis below a plot, with its lines; ``whole``: it counts, and has no part of one.
+
+    The lines go through the plot, or only through these ``rows`` of it, each from here to there.
+    """
     widest = max((text_width(written_tick(v, axis), SMALL) for v in (x.low, x.high)), default=0.0)
-    for value in ticks(x, max(46.0, widest + 10)):
-        at = x.at(value)
-        yield line(at, plot.top, at, plot.bottom, "grid")
+    for value in ticks(x, max(46.0, widest + 10), whole=whole):
+        at, words = x.at(value), written_tick(value, axis)
+        for top, bottom in rows or [(plot.top, plot.bottom)]:
+            yield line(at, top, at, bottom, "grid")
         yield label(
-            written_tick(value, axis),
-            at,
+            words,
+            min(at, plot.right + _BESIDE - text_width(words, SMALL) / 2),
             plot.bottom + 15,
             anchor="middle",
             colour="muted",
@@ -190,12 +203,17 @@ def limit_line(limit: float, axis: Axis, x: Scale, plot: Plot) -> Iterable[Node]
     yield label(words, place, plot.top - 8, anchor="middle", colour="limit", size=SMALL)
 
 
-def legend(entries: Sequence[tuple[str, str, str | None]], x: float, y: float) -> Iterable[Node]:
-    """Names beside a piece of their line: (name, colour, dashes), from left to right."""
+def legend(
+    entries: Sequence[tuple[str, str, str | None]], x: float, y: float, *, width: float = 190
+) -> Iterable[Node]:
+    """Names beside a piece of their line: (name, colour, dashes), from left to right.
+
+    A name is cut to ``width``.
+    """
     for name, colour, dash in entries:
-        shown = fitted(name, 190, SMALL)
+        shown = fitted(name, width, SMALL)
         yield line(x, y - 4, x + 20, y - 4, colour, dash=dash, thick=2.5)
-        yield label(name, x + 26, y, width=190, size=SMALL)
+        yield label(name, x + 26, y, width=width, size=SMALL)
         x += 26 + text_width(shown, SMALL) + 16
 
 

@@ -38,7 +38,7 @@ def looks(
     y = scale(Axis(title="", low=0.0, high=float(most)), (), plot.bottom, plot.top + 10)
     noun = "pairs of blocks" if in_blocks else "pairs"
     body = [
-        *across(Axis(title=noun), x, plot),
+        *across(Axis(title=noun), x, plot, whole=True),
         *_unsent(own[-1].pairs, planned, x, plot),
         label("open", plot.left - 8, plot.top + 14, anchor="end", colour="muted", size=SMALL),
         label("checks", plot.left - 8, plot.top + 28, anchor="end", colour="muted", size=SMALL),

@@ -117,3 +117,11 @@ class Level:
     first: float
     last: float
     value: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A place in a series across which points do not compare; ``name`` says why."""
+
+    at: float
+    name: str = ""

@@ -1,8 +1,8 @@
 """From numbers to pixels, and where an axis is marked."""
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from lens_gate.render.charts.marks import Axis
@@ -20,6 +20,17 @@ _DIGITS = {"1": 0.0, "2": 1.0, "5": 1.0, "3": 2.0, "7": 2.0}
 _LADDER = (-0.99, -0.95, -0.9, -0.8, -0.5, -0.25, 0.0, 0.2, 0.5, 1.0, 2.0, 4.0, 9.0, 19.0, 99.0)
 
 
+def _straight(value: float) -> float:
+    return value
+
+
+_BENT: Mapping[Kind, Callable[[float], float]] = {
+    "linear": _straight,
+    "log": math.log,
+    "change": math.log1p,
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
     """Numbers between ``low`` and ``high`` as pixels between ``start`` and ``stop``.
@@ -32,17 +43,19 @@ class Scale:
     high: float
     start: float
     stop: float
+    # The low end as it is bent, and pixels for each unit beyond it: thousands of marks ask for it.
+    _from: float = field(init=False, repr=False)
+    _each: float = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        low, high = _BENT[self.kind](self.low), _BENT[self.kind](self.high)
+        object.__setattr__(self, "_from", low)
+        object.__setattr__(self, "_each", (self.stop - self.start) / (high - low))
 
     def at(self, value: float) -> float:
         """The pixel of a number."""
-        low, high = self._bent(self.low), self._bent(self.high)
-        share = (self._bent(min(max(value, self.low), self.high)) - low) / (high - low)
-        return self.start + share * (self.stop - self.start)
-
-    def _bent(self, value: float) -> float:
-        if self.kind == "linear":
-            return value
-        return math.log(value) if self.kind == "log" else math.log1p(value)
+        within = min(max(value, self.low), self.high)
+        return self.start + (_BENT[self.kind](within) - self._from) * self._each
 
     def holds(self, value: float) -> bool:
         """Whether a number lies within."""
@@ -80,8 +93,8 @@ def _room(kind: Kind, found: Sequence[float]) -> tuple[float, float]:
     return (1 + low) / ratio - 1, (1 + high) * ratio - 1
 
 
-def ticks(of: Scale, apart: float) -> list[float]:
-    """Round numbers along a scale, at least so many pixels apart."""
+def ticks(of: Scale, apart: float, *, whole: bool = False) -> list[float]:
+    """Round numbers along a scale, at least so many pixels apart; ``whole``: no part of one."""
     if of.kind == "log" and of.high / of.low >= _WIDE:
         return _apart(_decades(of.low, of.high), of, apart)
     if of.kind == "change" and (1 + of.high) / (1 + of.low) >= _WIDE:
@@ -89,7 +102,7 @@ def ticks(of: Scale, apart: float) -> list[float]:
     most = max(2, int(abs(of.stop - of.start) / apart))
     # A bent axis crowds even steps at one end, so that the first that fit may be larger ones.
     even = (found for found in _rounds(of.low, of.high, most) if _apart(found, of, apart) == found)
-    return next(even)
+    return next(found for found in even if not whole or all(map(float.is_integer, found)))
 
 
 def _apart(found: Sequence[float], of: Scale, apart: float) -> list[float]:

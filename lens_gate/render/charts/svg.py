@@ -95,7 +95,7 @@ def _em(char: str) -> float:
     if char in _NARROW:
         return 0.36
     if char in _BROAD:
-        return 0.92
+        return 1.02
     if unicodedata.east_asian_width(char) in _WIDE:
         return 1.2
     return 0.7 if char.isupper() else 0.61

@@ -21,7 +21,7 @@ from lens_gate.render.exports.of_report import STATISTICS, kind_of
 from lens_gate.render.exports.origin import Origin, origin_of
 
 TYPE: Final = "text/csv; charset=utf-8; header=present"
-_FORMULA: Final = ("=", "+", "-", "@")
+_FORMULA: Final = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # narrow and wide
 _MOST: Final = 10_000
 _VERDICT: Final = (
     *("estimate", "low", "high", "base_value", "head_value", "margin", "limit", "n", "base_n"),

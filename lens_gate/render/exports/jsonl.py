@@ -10,9 +10,11 @@ from typing import Final
 
 from lens_gate.records.codec import to_json
 from lens_gate.records.detail import Bundle, RequestDetail
+from lens_gate.render.escape import one_line
 from lens_gate.render.exports.origin import Origin, origin_of
 
 TYPE: Final = "application/x-ndjson"
+_MOST: Final = 10_000
 
 
 def requests_jsonl(bundle: Bundle) -> bytes:
@@ -30,4 +32,9 @@ def _line(request: RequestDetail, own: dict[str, str]) -> bytes:
     body = to_json(request)
     if not isinstance(body, dict):
         raise AssertionError
-    return (json.dumps({**own, **body}, separators=(",", ":"), allow_nan=False) + "\n").encode()
+    # Half a surrogate pair and NUL are JSON, and yet what many a reader or database refuses.
+    plain = {
+        name: one_line(value, _MOST) if isinstance(value, str) else value
+        for name, value in {**own, **body}.items()
+    }
+    return (json.dumps(plain, separators=(",", ":"), allow_nan=False) + "\n").encode()

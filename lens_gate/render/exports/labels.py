@@ -6,6 +6,7 @@ error to those who keep them: a text that was changed carries a digest of what i
 
 import hashlib
 from collections.abc import Mapping
+from functools import lru_cache
 
 from lens_gate.render.escape import one_line
 
@@ -13,6 +14,7 @@ MOST = 200
 _DIGEST = 8
 
 
+@lru_cache(maxsize=1024)
 def label_value(text: str) -> str:
     """The text in at most 200 characters, without controls and what is invisible."""
     plain = one_line(text, MOST)

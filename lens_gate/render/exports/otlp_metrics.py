@@ -34,6 +34,12 @@ _UNITS: Final = {
 # What the server's side took is only known where there was an answer.
 _ANSWERED: Final = (
     (
+        semconv.TIME_TO_FIRST_CHUNK,
+        "ttfr",
+        semconv.FIRST_TOKEN_BOUNDS,
+        "Time to the first output of any kind, reasoning included.",
+    ),
+    (
         semconv.TIME_TO_FIRST_TOKEN,
         "ttft",
         semconv.FIRST_TOKEN_BOUNDS,

@@ -14,6 +14,7 @@ SCHEMA_URL: Final = f"https://opentelemetry.io/schemas/{VERSION}"
 
 # Metrics (docs/gen-ai/gen-ai-metrics.md) with the bucket bounds that they SHOULD have.
 OPERATION_DURATION: Final = "gen_ai.client.operation.duration"
+TIME_TO_FIRST_CHUNK: Final = "gen_ai.client.operation.time_to_first_chunk"
 TOKEN_USAGE: Final = "gen_ai.client.token.usage"  # noqa: S105  # tokens of a model
 # Defined for servers; a client that measures at its socket knows them as its users feel them.
 TIME_TO_FIRST_TOKEN: Final = "gen_ai.server.time_to_first_token"  # noqa: S105  # likewise

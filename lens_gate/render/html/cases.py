@@ -1,25 +1,14 @@
-"""Case by case: counts, every metric, what time and money went to, pauses, looks, the past."""
+"""Case by case: counts, every metric, errors, looks, steps."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from decimal import Decimal
 from itertools import islice
-from typing import TypeVar
 
 from lens_gate.metrics.catalogue import CATALOGUE
-from lens_gate.metrics.distribution import Gaps
 from lens_gate.records.detail import RequestDetail
 from lens_gate.records.report import CellReport, Row, Statistics
 from lens_gate.records.sample import ArmName
-from lens_gate.render.charts import (
-    Axis,
-    Bars,
-    Part,
-    Stack,
-    histogram,
-    looks,
-    stacked,
-)
+from lens_gate.render.charts import looks
 from lens_gate.render.figures import (
     NOTHING,
     counted,
@@ -29,7 +18,7 @@ from lens_gate.render.figures import (
     moments,
     value,
 )
-from lens_gate.render.html.checks import distributions
+from lens_gate.render.html.case_pictures import pictures
 from lens_gate.render.html.parts import (
     Cell,
     Column,
@@ -39,7 +28,6 @@ from lens_gate.render.html.parts import (
     facts,
     table,
 )
-from lens_gate.render.html.past import past
 from lens_gate.render.html.sheet import Sheet, case_anchors, name_of
 from lens_gate.render.html.shell import section
 from lens_gate.render.html.tags import Child, Html, join, tag, text
@@ -47,31 +35,14 @@ from lens_gate.render.looks import LOOK_HEADERS, control_facts, look_lines
 from lens_gate.render.offered import STEP_HEADERS, load_facts, step_lines
 from lens_gate.units import format_duration, format_share, format_usd
 
-T = TypeVar("T")
 MOST_CASES = 100
 _MOST_DRAWN = 20
-_MOST_SERIES = 4
+_ALL_STEPS = (
+    "The numbers and pictures of this case take all steps of its sweep together; the steps, each "
+    "by itself, stand in the table below them."
+)
 _MOST_MESSAGES = 20
 _POINTS = ("typ", "mean", "p50", "p90", "p95", "p99", "max")
-_UNRULED = ("ttft", "itl", "e2e")
-# Names of phases as they are drawn; setting up a connection is one.
-PHASE_NAMES: Mapping[str, str] = {
-    "queue": "queue",
-    "dns": "connect",
-    "tcp": "connect",
-    "tls": "connect",
-    "headers": "headers",
-    "first": "first output",
-    "stream": "stream",
-}
-_COST_NAMES: Mapping[str, str] = {
-    "input": "input",
-    "cached": "cached input",
-    "cache_write": "cache write",
-    "output": "output",
-    "reasoning": "reasoning",
-    "request": "per request",
-}
 
 
 def cases(sheet: Sheet) -> Html:
@@ -96,9 +67,10 @@ def _case(cell: CellReport, sheet: Sheet, anchor: str, *, drawn: bool, alone: bo
     rows = [row for row in sheet.report.rows if name_of(row) == name]
     parts = [
         facts(_facts(cell)),
+        tag("p", _ALL_STEPS, class_="muted") if cell.steps else None,
         _metrics(cell),
         _failures(cell, sheet.requests or ()),
-        *(_pictures(cell, sheet, rows) if drawn else ()),
+        *(pictures(cell, sheet, rows) if drawn else ()),
         _looks(cell, rows),
         _steps(cell),
         _notes(cell),
@@ -266,110 +238,6 @@ def _failures(cell: CellReport, requests: Iterable[RequestDetail]) -> Html:
 
 def _said(http_status: int | None, words: str) -> str:
     return " ".join(filter(None, ("" if http_status is None else str(http_status), words[:300])))
-
-
-def _pictures(cell: CellReport, sheet: Sheet, rows: Sequence[Row]) -> Iterable[Html]:
-    name, figures = name_of(cell), sheet.of(name_of(cell))
-    drawn = [
-        *_time(name, figures.time_s),
-        *_money(name, figures.cost_usd),
-        *_gaps(name, figures.gaps),
-        *_past(cell, sheet, rows),
-    ]
-    ruled = {row.metric for row in rows}
-    for metric in _UNRULED:
-        if metric not in ruled and (spread := figures.spreads.get(metric)) is not None:
-            drawn += distributions(spread, name)
-    if drawn:
-        yield tag("div", drawn, class_="charts")
-
-
-def _time(name: str, found: Mapping[ArmName, Mapping[str, float]]) -> Iterable[Html]:
-    stacks = []
-    for arm, parts in _arms(found):
-        merged = dict.fromkeys(PHASE_NAMES.values(), 0.0)
-        for phase, seconds in parts.items():
-            merged[PHASE_NAMES[phase]] += seconds
-        pieces = tuple(Part(name=words, amount=seconds) for words, seconds in merged.items())
-        stacks.append(Stack(name=arm, parts=pieces))
-    if stacks:
-        title = f"{name}: what the time of a request goes to"
-        yield drawing(
-            stacked(stacks, Axis(title="mean of successful requests", unit="s"), title=title),
-            join(
-                tag("strong", "Time. "),
-                "queue: held back by this client; connect: DNS, TCP and TLS of a new connection; "
-                "headers: from the send to the response's head; first output: from there to the "
-                "first visible output; stream: to the end.",
-            ),
-            unit="s",
-            class_="phases",
-        )
-
-
-def _money(name: str, found: Mapping[ArmName, Mapping[str, Decimal]]) -> Iterable[Html]:
-    stacks = [
-        Stack(
-            name=arm,
-            parts=tuple(
-                Part(name=_COST_NAMES.get(part, part), amount=float(amount))
-                for part, amount in parts.items()
-            ),
-        )
-        for arm, parts in _arms(found)
-    ]
-    if stacks:
-        total = sum((sum(parts.values(), Decimal(0)) for _, parts in _arms(found)), Decimal(0))
-        title = f"{name}: what the money went to"
-        yield drawing(
-            stacked(stacks, Axis(title="all requests, warm-up included", unit="usd"), title=title),
-            join(tag("strong", "Cost. "), f"Together {format_usd(total)}, as it was booked."),
-            unit="usd",
-        )
-
-
-def _arms(found: Mapping[ArmName, T]) -> Iterable[tuple[ArmName, T]]:
-    order: tuple[ArmName, ...] = ("control", "head")
-    for arm in order:
-        if arm in found:
-            yield arm, found[arm]
-
-
-def _gaps(name: str, found: Mapping[ArmName, Gaps]) -> Iterable[Html]:
-    bars = [
-        Bars(name=f"{arm}, {one.n} gaps", role=arm, edges=one.edges, shares=one.shares)
-        for arm, one in _arms(found)
-    ]
-    if bars:
-        at_once = sum(one.at_once for one in found.values())
-        every = sum(one.n for one in found.values())
-        together = (
-            f" {format_share(at_once / every)} of outputs came in one read with the one before."
-            if at_once
-            else ""
-        )
-        title = f"{name}: pauses between outputs"
-        yield drawing(
-            histogram(
-                bars, Axis(title="time between two outputs", unit="s", log=True), title=title
-            ),
-            join(
-                tag("strong", "Gaps. "),
-                "All gaps of all requests; a second hump is a stutter.",
-                together,
-            ),
-            unit="s",
-        )
-
-
-def _past(cell: CellReport, sheet: Sheet, rows: Sequence[Row]) -> Iterable[Html]:
-    """The cell over its stored runs; what its rules are held against stands with the evidence."""
-    shown = {row.metric for row in rows if row.mode == "history"}
-    wanted = dict.fromkeys([*(row.metric for row in rows), *_UNRULED])
-    metrics = [name for name in wanted if name not in shown]
-    yield from islice(
-        (found for name in metrics for found in past(cell, name, sheet)), _MOST_SERIES
-    )
 
 
 def _looks(cell: CellReport, rows: Sequence[Row]) -> Html:

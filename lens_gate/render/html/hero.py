@@ -20,9 +20,17 @@ from lens_gate.render.looks import saved, unsent
 from lens_gate.units import format_duration, format_usd
 
 _MOST_NOTES = 20
+# So many are read before the picture; the others are one key away.
+_SEEN_NOTES = 5
+_MOST_TEXT = 600
+MOST_PICTURED = 24
+"""So many checks are drawn on the first screen, the worst first; the table has all of them."""
+
 _READING = (
-    "Each line is a check: the dot is the estimate, the bar its 90 % interval. The green ground is "
-    "what the rule allows. A bar wholly beyond it fails, one that reaches out of it is undecided."
+    "Each line is a check: the diamond is the estimate, the bar its 90 % interval, the shaded "
+    "ground what the rule allows. A change passes where its bar lies within, fails where it lies "
+    "beyond, and is undecided across the edge. A value passes within its limit until it is shown "
+    "to be beyond. The test of each check decides, not the picture."
 )
 
 
@@ -41,8 +49,13 @@ def hero(report: Report, contents: Html) -> Html:
                 tag("span", OUTCOME_SIGNS[tone], class_="sign", aria_hidden="true"),
                 tag("span", f"{report.policy[:200]} {OUTCOMES[report.outcome]}"),
             ),
-            tag("p", prose(report.headline), class_="headline"),
-            tag("p", tag("strong", "What to do: "), prose(report.next_step), class_="next"),
+            tag("p", prose(report.headline, _MOST_TEXT), class_="headline"),
+            tag(
+                "p",
+                tag("strong", "What to do: "),
+                prose(report.next_step, _MOST_TEXT),
+                class_="next",
+            ),
             tag("p", list(_counts(report)), class_="counts") if report.rows else None,
             class_=f"hero tone-{tone}",
         ),
@@ -97,19 +110,28 @@ def _notes(report: Report) -> Html:
         *unsent(report),
         *report.warnings,
     ]
-    shown = [tag("li", prose(text)) for text in texts[:_MOST_NOTES]]
+    items = [tag("li", prose(text, _MOST_TEXT)) for text in texts[:_MOST_NOTES]]
     more = len(texts) - _MOST_NOTES
     if more > 0:
-        shown.append(tag("li", f"and {counted(more, 'more warning')} in report.json"))
-    if not shown:
+        items.append(tag("li", f"and {counted(more, 'more warning')} in report.json"))
+    if not items:
         return join()
     title = tag("h2", counted(len(texts), "warning"), class_="small")
-    return tag("div", title, tag("ul", shown), class_="note")
+    shown, folded = items[:_SEEN_NOTES], items[_SEEN_NOTES:]
+    rest = None
+    if folded:
+        summary = tag("summary", f"{len(texts) - _SEEN_NOTES} more")
+        rest = tag("details", summary, tag("ul", folded))
+    return tag("div", title, tag("ul", shown), rest, class_="note")
 
 
 def _picture(report: Report) -> Html:
     if not report.rows:
         return join()
     title = "All checks, the worst first"
-    wide, narrow = (forest(report.rows, title=title, width=width) for width in (1120, 360))
-    return drawing(wide, _READING, narrow=narrow)
+    wide, narrow = (
+        forest(report.rows, title=title, width=width, most=MOST_PICTURED) for width in (1120, 360)
+    )
+    of = len(report.rows)
+    cut = f" Drawn are the {MOST_PICTURED} worst of {of}; the table below has all."
+    return drawing(wide, join(_READING, cut if of > MOST_PICTURED else None), narrow=narrow)

@@ -43,8 +43,9 @@ _QUOTED = re.compile(r"`([^`]+)`")
 
 
 def prose(sentence: str, limit: int = 2000) -> Html:
-    """A sentence; what it quotes with backticks is code."""
-    pieces = _QUOTED.split(sentence[:limit])
+    """A sentence of at most so many characters; what it quotes with backticks is code."""
+    shown = sentence if len(sentence) <= limit else sentence[: limit - 1] + "…"
+    pieces = _QUOTED.split(shown)
     return join(tag("code", piece) if place % 2 else piece for place, piece in enumerate(pieces))
 
 

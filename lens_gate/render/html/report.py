@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from lens_gate.render.figures import OUTCOMES
 from lens_gate.render.html.basis import basis, definitions, footer, going_on, session
 from lens_gate.render.html.cases import cases
-from lens_gate.render.html.checks import checks, evidence
+from lens_gate.render.html.checks import checks
+from lens_gate.render.html.evidence import evidence
 from lens_gate.render.html.hero import hero
 from lens_gate.render.html.requests import request_data, requests
 from lens_gate.render.html.sheet import Sheet

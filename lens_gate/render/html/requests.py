@@ -11,7 +11,7 @@ from lens_gate.records.detail import RequestDetail
 from lens_gate.records.json_types import Json
 from lens_gate.render.escape import one_line
 from lens_gate.render.figures import NOTHING, counted, value
-from lens_gate.render.html.cases import PHASE_NAMES
+from lens_gate.render.html.case_pictures import PHASE_NAMES
 from lens_gate.render.html.parts import Column, Line, prose, table
 from lens_gate.render.html.sheet import Sheet
 from lens_gate.render.html.shell import section

@@ -350,3 +350,51 @@ def test_twenty_thousand_requests_open_and_can_be_used(visit, gated, tmp_path) -
     assert 0 < opened.drawn() < MANY
     page.locator(".pager button", has_text="Last").click()
     assert page.locator("#request-table tbody tr").first.is_visible()
+
+
+FAINT = """() => {
+  const channel = (v) => (v /= 255) <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+  const parts = (css) => css.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b);
+  const ground = (one) => {
+    for (let place = one; place; place = place.parentElement) {
+      const found = parts(getComputedStyle(place).backgroundColor);
+      if (found.length < 4 || found[3] > 0.99) return found;
+    }
+    return [255, 255, 255];
+  };
+  const faint = [];
+  for (const one of document.querySelectorAll('body *')) {
+    const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    const drawn = one.closest('svg, script, style, canvas');
+    if (!own || drawn || one.disabled || !one.getBoundingClientRect().width) continue;
+    const pair = [parts(getComputedStyle(one).color), ground(one)].map(light);
+    const [low, high] = pair.sort((a, b) => a - b);
+    if ((high + 0.05) / (low + 0.05) < 4.5) faint.push(one.outerHTML.slice(0, 100));
+  }
+  return faint;
+}"""
+BEYOND = """() => [...document.querySelectorAll('svg.lens-chart')].flatMap((chart) => {
+  const frame = chart.getBoundingClientRect();
+  return [...chart.querySelectorAll('text')].filter((words) => {
+    const box = words.getBoundingClientRect();
+    return frame.width && (box.left < frame.left - 1 || box.right > frame.right + 1
+      || box.top < frame.top - 1 || box.bottom > frame.bottom + 1);
+  }).map((words) => words.textContent);
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_word_stands_out_from_its_ground(visit, gated, scheme) -> None:
+    opened = visit(gated / "report.html", color_scheme=scheme)
+    opened.drawn()
+    page = opened.page
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert page.evaluate(FAINT) == []
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_no_words_of_a_chart_leave_their_picture(visit, gated, width) -> None:
+    page = visit(gated / "report.html", width=width).page
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    assert page.evaluate(BEYOND) == []

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lens_gate.errors import WorldError
+from lens_gate.flows.bundling import bundle
 from lens_gate.policy.schema import report_problem
 from lens_gate.pytest_plugin.purse import Caps, Purse
 from lens_gate.records.report import Report
@@ -214,6 +215,109 @@ def anyio_backend():
     done, report, _ = run(tmp_path, service, source, "0.50")
     assert done.returncode == 0, done.stdout
     assert len(report.cells) == 2
+
+
+FORKED = """
+import os, pickle, pytest
+from _pytest.runner import runtestprotocol
+import lens_gate.pytest_plugin.fixture  # once, and not in each process
+
+def pytest_runtest_protocol(item, nextitem):
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(read)
+        found = runtestprotocol(item, log=False, nextitem=nextitem)
+        data = [item.config.hook.pytest_report_to_serializable(config=item.config, report=r)
+                for r in found]
+        with os.fdopen(write, "wb") as pipe:
+            pickle.dump(data, pipe)
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        data = pickle.load(pipe)
+    os.waitpid(child, 0)
+    for one in data:
+        report = item.config.hook.pytest_report_from_serializable(config=item.config, data=one)
+        item.ihook.pytest_runtest_logreport(report=report)
+    return True
+"""
+
+
+def test_tests_in_processes_of_their_own_keep_one_budget(tmp_path, service):
+    """As pytest-forked runs them: what the test's process knows is gone when it has ended."""
+    (tmp_path / "conftest.py").write_text(FORKED)
+    source = """
+@pytest.mark.parametrize("n", range(10))
+def test_many(lens, n):
+    lens.measure(T, "Say hello.", requests=30, warmup=0, max_output_tokens=5)
+
+def test_late(request):
+    request.getfixturevalue("lens").measure(T, requests=1, warmup=0, max_output_tokens=5)
+"""
+    # Each costs $0.0009 and may cost $0.00138: five fit, and the small one.
+    done, report, onlooker = run(tmp_path, service, source, "0.005")
+    assert "5 failed, 6 passed" in done.stdout
+    assert service.served == report.spend.requests == 151
+    assert report.spend.spent_usd == 151 * EACH
+    assert onlooker.most <= report.spend.peak_usd <= Decimal("0.005")
+    assert len(report.cells) == 6
+    assert not list((tmp_path / "lens-gate-out/pytest").glob(".session*"))
+
+
+@pytest.mark.parametrize("how", ["each", "loadscope", "worksteal"])
+def test_every_way_to_hand_out_tests(tmp_path, service, how):
+    source = """
+@pytest.mark.parametrize("n", range(8))
+def test_many(lens, n, worker_id):
+    assert lens.measure(T, "Say hello.", requests=2, warmup=0).ok
+    assert (n, worker_id) != (0, "gw0")
+
+@pytest.mark.parametrize("n", range(2))
+def test_shared(shared, n):
+    assert shared.ok
+
+@pytest.fixture(scope="session")
+def shared(lens_session):
+    return lens_session.measure(T, requests=2, warmup=0, name="shared")
+"""
+    done, report, onlooker = run(tmp_path, service, source, "0.02", "-n", "3", "--dist", how)
+    failed = " 1 failed" in done.stdout
+    assert done.returncode == int(failed)
+    # Whatever the other workers' word is on the same test, or which one had it.
+    assert report.outcome == ("failed" if failed else "passed")
+    assert failed or how != "each"
+    assert service.served == report.spend.requests
+    assert report.spend.spent_usd == service.served * EACH
+    assert onlooker.most <= report.spend.peak_usd <= Decimal("0.02")
+    assert len(report.cells) == 9
+
+
+def test_two_sessions_in_one_folder_keep_a_budget_each(tmp_path, service):
+    source = """
+@pytest.mark.parametrize("n", range(6))
+def test_many(lens, n):
+    assert lens.measure(T, "Say hello.", requests=3).ok
+"""
+    (tmp_path / "test_chat.py").write_text(f"T = {service.target!r}\nimport pytest\n{source}")
+    (tmp_path / "pytest.ini").write_text("[pytest]\nlens_max_usd = 0.006\n")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+    both = [
+        subprocess.Popen(command, cwd=tmp_path, env=environ(), stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    told = [one.communicate(timeout=300)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0], told
+    assert service.served == 48
+    for text in told:
+        assert "6 tests measured 6 cells." in text
+        assert "24 of 10000 requests" in text
+        assert "there is no report" not in text
+    folder = tmp_path / "lens-gate-out/pytest"
+    found = read_report((folder / "report.json").read_bytes())
+    assert found.spend.requests == 24
+    assert bundle(found, folder).requests is not None
 
 
 @pytest.mark.parametrize("version", ["8.3.5", "8.4.2"])

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -232,6 +233,103 @@ def test_ctrl_c_in_a_run_with_a_folder_of_its_own(house, tmp_path):
         )
     assert caught.value.__notes__ == [f"what was measured is in {tmp_path / 'kept' / 'run.jsonl'}"]
     assert lens_gate.read_run(tmp_path / "kept").end.reason == "interrupted"
+
+
+def test_where_no_loop_of_asyncio_runs_nothing_is_sent(house):
+    """As under trio: the call would be paid for, and its result could not be waited for."""
+    work = lens_gate.measure_async(house.target(), requests=3)
+    with pytest.raises(lens_gate.LensError, match="no event loop of asyncio here") as caught:
+        work.send(None)
+    assert "plain function in a thread" in caught.value.hint
+    assert not [t for t in threading.enumerate() if t.name == "lens-gate"]
+    assert house.asked == []
+
+
+def test_a_call_whose_loop_is_closed_is_broken_off(house):
+    async def program():
+        # Left behind, as by Ctrl-C in `run_until_complete`: nobody cancels it.
+        return await while_held(house, lens_gate.measure_async(house.target("hold"), requests=50))
+
+    loop = asyncio.new_event_loop()
+    task = loop.run_until_complete(program())
+    task._log_destroy_pending = False
+    (thread,) = [t for t in threading.enumerate() if t.name == "lens-gate"]
+    (watch,) = [t for t in threading.enumerate() if t.name == "lens-gate-watch"]
+    loop.close()
+    watch.join(20)
+    house.free.set()
+    thread.join(20)
+    assert not watch.is_alive()
+    assert not thread.is_alive()
+    assert len(house.asked) <= 2
+
+
+LEFT = """
+import asyncio, lens_gate
+async def program():
+    begun = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    def seen(_progress):
+        loop.call_soon_threadsafe(begun.set)
+    work = lens_gate.measure_async({target!r}, requests=1000, max_usd=9, on_progress=seen)
+    task = asyncio.ensure_future(work)
+    await begun.wait()
+loop = asyncio.new_event_loop()
+loop.run_until_complete(program())  # and never closed
+"""
+
+
+def test_a_program_that_ends_ends_what_its_loop_has_left(house):
+    command = [sys.executable, "-c", LEFT.format(target=house.target("slow"))]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    assert 1 <= len(house.asked) < 900
+
+
+def test_ctrl_c_while_the_thread_starts_breaks_it_off(house, monkeypatch):
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        if thread.name == "lens-gate":
+            assert house.held.acquire(timeout=20)
+            house.free.set()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        lens_gate.measure(house.target("hold"), requests=50, warmup=0)
+    (note,) = caught.value.__notes__
+    run = lens_gate.read_run(note.removeprefix("what was measured is in "))
+    assert run.end.reason == "interrupted"
+    assert len(house.asked) < 50
+
+
+def test_a_thread_that_cannot_be_had_is_an_error_and_no_wait(house, monkeypatch):
+    def none_left(_thread):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", none_left)
+    with pytest.raises(RuntimeError, match="new thread"):
+        lens_gate.measure(house.target(), requests=1)
+    with pytest.raises(RuntimeError, match="new thread"):
+        asyncio.run(lens_gate.measure_async(house.target(), requests=1))
+    assert house.asked == []
+
+
+def test_no_key_in_the_values_that_a_traceback_shows(house, monkeypatch):
+    """As `pytest --showlocals` and the reporters of errors do, of every frame."""
+    monkeypatch.setenv("HOUSE_KEY", "sk-of-this-house")
+
+    def broken(_progress):
+        raise ZeroDivisionError
+
+    try:
+        lens_gate.measure(house.target(api_key_env="HOUSE_KEY"), requests=1, on_progress=broken)
+    except ZeroDivisionError as error:
+        shown = traceback.TracebackException.from_exception(error, capture_locals=True)
+    text = "".join(shown.format())
+    assert "environment variables>" in text
+    assert "sk-of-this-house" not in text
 
 
 def test_an_error_of_the_work_is_the_callers(house):

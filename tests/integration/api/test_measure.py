@@ -249,6 +249,14 @@ def test_a_report_and_its_files(house, tmp_path, plain_journal):
     assert lens_gate.read_run(folder / "run.jsonl") == found.run
     assert lens_gate.read_report(folder) == report
     assert (folder / "junit.xml").exists()
+    assert report.run_id in (folder / "report.html").read_text("utf-8")
+    # Where the disk takes no journal, there is no report of another run either.
+    (folder / "run.jsonl").unlink()
+    (folder / "run.jsonl").mkdir()
+    (folder / "run.jsonl.1").write_text("in the way")
+    with pytest.raises(lens_gate.WorldError):
+        found.save(folder)
+    assert not (folder / "report.json").exists()
     with pytest.raises(lens_gate.LensError, match="can't be read"):
         lens_gate.read_report(tmp_path / "nowhere.json")
 
@@ -264,3 +272,12 @@ def test_a_failing_assertion_shows_a_line_not_a_run(house):
     found = lens_gate.measure(house.target(), requests=3)
     assert repr(found).startswith("<Measurement adhoc/fast: 3 requests, ttft.typ ")
     assert len(repr(found)) < 120
+
+
+@pytest.mark.parametrize("amount", [1_000_000, "2e6", Decimal(1000000)])
+def test_a_cap_of_a_million_is_refused_in_its_own_words(house, amount):
+    with pytest.raises(lens_gate.LensError, match=r"^max_usd is ") as caught:
+        lens_gate.plan_cost(house.target(), max_usd=amount)
+    assert caught.value.hint == "a call's cap is below a million US dollars"
+    most = lens_gate.plan_cost(house.target(), max_usd="999999.9999999999999")
+    assert most.worst_usd < 1

@@ -269,6 +269,23 @@ def test_command_lines_were_found_and_cover_every_verb():
     assert {line.split()[1] for line in lines} >= set(VERBS) - {"demo"}
 
 
+def test_the_page_of_commands_has_every_verb_and_every_option():
+    sections = dict(
+        part.split("\n", 1) for part in text_of(DOCS / "commands.md").split("\n## ")[1:]
+    )
+    found = {}
+    for verb in VERBS:
+        command = cli.get_command(click.Context(cli), verb)
+        inner = command.commands if isinstance(command, click.Group) else {"": command}
+        found |= {f"{verb} {name}".strip(): each for name, each in inner.items()}
+    assert list(sections) == list(found)
+    for name, command in found.items():
+        shown = {word.split()[0] for word in words(sections[name]) if word.startswith("-")}
+        options = [o for o in command.params if isinstance(o, click.Option) and not o.hidden]
+        assert shown == {word for o in options for word in (*o.opts, *o.secondary_opts)}, name
+        assert all(o.help for o in options), name
+
+
 def test_settings_from_outside_are_the_options_of_gate():
     gate = cli.get_command(click.Context(cli), "gate")
     options = {o.opts[0]: o.envvar for o in gate.params if o.envvar}

@@ -1,6 +1,7 @@
 """The recipes as they stand: what they may do, what they touch, and this repository's own gate."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,36 @@ def test_the_files_that_the_recipes_name_are_there(page):
     for name in named:
         folder = ROOT if name.startswith("tests/") else (ROOT / page).parent
         assert (folder / name).resolve().exists(), name
+
+
+_POLICIES = re.findall(
+    r"<!-- policy -->\n```yaml\n(.*?)```",
+    (ROOT / "docs" / "recipes.md").read_text("utf-8"),
+    re.DOTALL,
+)
+
+
+@pytest.mark.parametrize("text", _POLICIES, ids=lambda text: re.search("name: (.+)", text)[1])
+def test_a_recipe_is_one_that_check_lets_through_without_a_warning(
+    text, tmp_path, monkeypatch, capsys
+):
+    row = '{"id": "q%d", "prompt": "Where is order %d, and when does it come?"}\n'
+    (tmp_path / "prompts").mkdir()
+    for path in re.findall(r"prompts: (prompts/\S+)", text):
+        (tmp_path / path).write_text("".join(row % (n, n) for n in range(30)), "utf-8")
+    (tmp_path / "lens-gate.yaml").write_text(text, "utf-8")
+    identity = ("-c", "user.name=A", "-c", "user.email=a@example.com")
+    for words in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "begin"]):
+        subprocess.run(["git", *identity, *words], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    for name in ("CI", "GITHUB_ACTIONS", "GITLAB_CI"):
+        monkeypatch.delenv(name, raising=False)
+    for name in re.findall(r"api_key_env: (\w+)", text):
+        monkeypatch.setenv(name, "no-key")
+    assert run(["check"]) == 0
+    out = capsys.readouterr().out
+    assert "nothing was sent" in out
+    assert "warning" not in out
 
 
 # --- this repository's own gate -----------------------------------------------------------------

@@ -76,7 +76,7 @@ def test_a_gate_writes_its_page_with_every_request(gated) -> None:
 
 def test_blocks_are_compared_block_by_block(gated) -> None:
     folder, _ = gated(load={"pattern": "constant", "rate": 120, "block": "60ms"})
-    assert any("change in each block pair" in title for title in drawn(folder))
+    assert any("change in each pair of blocks" in title for title in drawn(folder))
 
 
 def test_a_report_is_shown_without_a_run_or_with_that_of_another(gated, tmp_path) -> None:

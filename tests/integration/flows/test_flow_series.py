@@ -113,6 +113,15 @@ def test_a_folder_without_git_has_a_history(folder):
     assert (code, "chat/mini" in out) == (0, True)
 
 
+def test_what_is_no_regular_file_is_not_waited_for(folder):
+    folder.store(stored(2), stored(1))
+    place = folder.root / "baselines" / "chat" / "mini"
+    os.mkfifo(place / "20261101T000000Z-aaaaaaaaaaaa.json")
+    (place / "20261102T000000Z-aaaaaaaaaaaa.json").symlink_to("/etc/passwd")
+    (place / "20261103T000000Z-aaaaaaaaaaaa.json").mkdir()
+    assert len(folder.found()["cells"][0]["runs"]) == 2
+
+
 def test_git_remembers_what_was_pruned_and_a_ref_is_read_as_it_is(house):
     house.store(*(stored(day) for day in (3, 4)))
     house.commit()

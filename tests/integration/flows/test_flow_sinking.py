@@ -3,16 +3,30 @@
 import json
 import socket
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 
+from lens_gate.errors import WorldError
 from lens_gate.flows.gate import gated
-from lens_gate.flows.sinking import NOWHERE, Pushing, push_report, pushing_of
+from lens_gate.flows.sinking import NOWHERE, Pushing, export_to, push_report, pushing_of
 from lens_gate.flows.sources import find_sources
-from lens_gate.flows.streaming import BATCH, GIVEN_UP, HELD, Streams, _Stream, streaming
+from lens_gate.flows.stopping import Stop
+from lens_gate.flows.streaming import (
+    BATCH,
+    GIVEN_UP,
+    HELD,
+    HURRY_S,
+    Streams,
+    _Stream,
+    streaming,
+)
 from lens_gate.records.destination import Destination
+from lens_gate.render.exports.table import FORMATS
 from lens_gate.runner.journal import read_run
 from lens_gate.runner.measure import nobody
 from lens_gate.sinks import Pushed
@@ -319,3 +333,141 @@ def test_the_runs_end_waits_for_what_is_under_way(run):
     go.set()
     end.join(30)
     assert said == ["streamed 1 samples to http at http://x"]
+
+
+def test_a_run_that_is_interrupted_waits_for_no_sink(run):
+    """Who cancels a job kills it some seconds later: the report comes first."""
+    go = threading.Event()
+
+    def send(_requests):
+        go.wait(30)
+        return Pushed()
+
+    sink = Destination(to="http", url="http://x", format="json", live=True, timeout_s=1000.0)
+    waited = []
+
+    class Watched(_Stream):
+        def wait(self, start, seconds):
+            waited.append(seconds)
+            super().wait(start, 0.0)
+
+    for reason in ("interrupted", "terminated", "complete"):
+        stream = Watched(sink, run.header, send)
+        stream.offer(run.samples[0])
+        streams = Streams([stream])
+        over = replace(run, end=replace(run.end, reason=reason))
+        assert streams.ended(over) is over
+        streams.close([].append)
+    go.set()
+    assert waited == [HURRY_S, HURRY_S, 1000.0]
+    streams = Streams([])
+    assert streams.ended(replace(run, end=None)).end is None
+
+
+def test_the_thread_stands_back_before_each_sample(pushed, run, monkeypatch):
+    """What it does for one sample is all that the run may wait for: it holds the interpreter."""
+    from lens_gate.flows import streaming as module
+
+    place, _ = pushed
+    steps = []
+
+    def pause(seconds):
+        # Threads of sinks that are stuck may still be about.
+        if threading.current_thread().name == "live-file":
+            steps.append("pause" if seconds > 0 else "none")
+
+    watched = SimpleNamespace(
+        sleep=pause,
+        monotonic=time.monotonic,
+    )
+
+    def encode(requests, _origin):
+        for request in requests:
+            steps.append(request.seq)
+        return b""
+
+    monkeypatch.setattr(module, "time", watched)
+    monkeypatch.setattr(module, "_ENCODE", {"jsonl": encode})
+    sink = Destination(to="file", path="g.jsonl", format="jsonl", live=True)
+    stream(place, run, sink, run.samples[:3])
+    made = [step for before, step in pairwise(steps) if isinstance(step, int) and before == "pause"]
+    assert made == [sample.seq for sample in run.samples[:3]]
+    assert steps.count("pause") == 6
+
+
+def test_a_bug_in_pushing_changes_nothing(pushed, monkeypatch, tmp_path):
+    from lens_gate.flows import sinking as module
+
+    def broken(*_):
+        raise ZeroDivisionError
+
+    place, done = pushed
+    place = replace(place, said=[])
+    monkeypatch.setattr(module, "bundle", broken)
+    sink = Destination(to="file", path=str(tmp_path / "a"), format="json")
+    push_report(done.report, Pushing(sinks=(sink,)), place.root / "out", place.world())
+    assert place.said == ["warning: not all was pushed: ZeroDivisionError"]
+
+
+@contextmanager
+def dripping():
+    """A server that says a byte every now and then, and never comes to its end."""
+    over = threading.Event()
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve():
+            taken, _ = listening.accept()
+            with taken, suppress(OSError):
+                taken.sendall(b"HTTP/1.1 200 OK\r\nX-A: ")
+                for _ in range(200):
+                    if over.wait(0.02):
+                        break
+                    taken.sendall(b"a")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            over.set()
+            thread.join()
+
+
+def test_an_export_waits_for_a_dripping_server_no_longer_than_is_said(pushed, monkeypatch):
+    from lens_gate.flows import sinking as module
+
+    place, done = pushed
+    monkeypatch.setattr(module, "_GRACE_S", 0.1)
+    monkeypatch.setattr(
+        module,
+        "sink_at",
+        lambda url, **_: Destination(to="http", url=url, format="json", timeout_s=0.3),
+    )
+    with dripping() as url, pytest.raises(WorldError, match=r"it took longer than 0.3 s"):
+        export_to(b"{}", FORMATS["json"], url, place.world(), None)
+    assert done.report.outcome == "passed"
+
+
+def test_who_wants_no_push_has_none(pushed):
+    place, _ = pushed
+    before = len(place.said)
+    done = gated(replace(place.order(), push=False), place.world())
+    assert done.pushing == NOWHERE
+    assert not [line for line in place.said[before:] if "push" in line or "stream" in line]
+
+
+def test_a_gate_that_is_stopped_is_in_a_hurry(repository, policy, tmp_path, monkeypatch):
+    waited = []
+    wait = _Stream.wait
+    monkeypatch.setattr(
+        _Stream, "wait", lambda self, start, s: (waited.append(s), wait(self, start, s))
+    )
+    live = {"to": "file", "path": "live.jsonl", "live": True}
+    place = repository(tmp_path / "r", {"lens-gate.yaml": policy(publish=[live])})
+    stop = Stop()
+    world = replace(place.world(), stop=stop, observe=lambda _progress: stop.ask())
+    assert gated(place.order(), world).report.outcome == "aborted"
+    gated(place.order(), place.world())
+    assert waited == [HURRY_S, 10.0]

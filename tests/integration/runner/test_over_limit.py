@@ -7,6 +7,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from lens_gate.runner.attempt import _Limit
+
 ALLOWED = 16
 _CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nTransfer-Encoding: chunked\r\n\r\n"
 
@@ -78,3 +80,31 @@ def test_an_endless_answer_is_cut_after_a_multiple_of_what_was_allowed(
     # As many as one read may hold come on top.
     most = 512 + 2 * ALLOWED + 64 * 1024 // len(event())
     assert all(len(s.marks.output_ns) <= most for s in outcome.run.samples)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 1001])
+@pytest.mark.parametrize(
+    ("event", "mark"),
+    [
+        (b"data:", b"data:"),
+        (_event(), b"data:"),
+        (b":event-type", b":event-type"),
+        (b"\n", b"\n"),
+        (_line(), b"\n"),
+    ],
+)
+def test_the_first_event_too_many_is_the_one_that_ends_it(event, mark, at_once):
+    """However small events are: counting is put off only while the bytes can't hold too many."""
+    limit = _Limit(1000, mark)
+    look = limit.around(lambda _data: False)
+    read = event * at_once
+    cut = [look(read) for _ in range(1000 // at_once)]
+    assert not any(cut)
+    assert (look(read), limit.exceeded) == (True, True)
+
+
+def test_the_protocols_own_watch_is_asked_about_every_read():
+    seen = []
+    look = _Limit(1000, b"data:").around(lambda data: bool(seen.append(data)) or data == b"last")
+    assert [look(data) for data in (b"data: 1", b"data: 2", b"last")] == [False, False, True]
+    assert seen == [b"data: 1", b"data: 2", b"last"]

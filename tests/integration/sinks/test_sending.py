@@ -1,13 +1,16 @@
 """Pushing over real sockets: what is tried again, what secrets meet, what ends in one line."""
 
 import base64
+import gzip
 import socket
+import threading
 from dataclasses import replace
 
 import pytest
 
 from lens_gate.records.destination import Destination
 from lens_gate.sinks import Payload, push
+from lens_gate.sinks.http import MAX_ANSWER_BYTES
 from lens_gate.sinks.upload import MAX_BYTES, Secrets
 
 TOKEN = "token-never-to-be-seen"
@@ -115,6 +118,15 @@ def test_retry_after_is_obeyed_in_either_form(receiver, collector, means, clockw
     assert clockwork.slept == [3.0, 2.0]
 
 
+@pytest.mark.parametrize("asked", ["0", "Sat, 21 Nov 2026 00:00:00 GMT"])
+def test_a_server_that_asks_for_no_pause_is_sent_no_storm(
+    asked, receiver, collector, means, clockwork
+):
+    receiver.answers = [(429, {"Retry-After": asked}, b"")] * 20 + [OK]
+    assert push(payload("otlp-metrics", b"{}"), collector, means()).problem == "it answered 429"
+    assert clockwork.slept == [0.5, 1.0, 2.0, 4.0]
+
+
 def test_a_pause_beyond_the_timeout_ends_it_at_once(receiver, collector, means, clockwork):
     receiver.answers = [(429, {"Retry-After": "11"}, b"slow down")]
     result = push(payload("otlp-metrics", b"{}"), collector, means())
@@ -196,6 +208,55 @@ def test_what_a_server_says_is_shown_in_part(body, said, receiver, hook, means):
     assert len(problem) < 300
     if said is not None:
         assert problem == f"it answered 400{said}"
+
+
+def test_what_an_address_says_in_its_query_is_not_repeated(receiver, hook, means):
+    url = f"{receiver.url}/write?db=metrics&u=gate&p=hunter2%20hunter2&api_key=abcdefgh"
+    echo = f"no access for {url}, hunter2 hunter2".encode()
+    receiver.answers = [(401, {}, echo)]
+    problem = push(payload(), replace(hook, url=url), means()).problem
+    assert "hunter2" not in problem
+    assert "abcdefgh" not in problem
+    assert "db=metrics" in problem
+
+
+def test_of_an_answer_that_is_cut_nothing_is_shown(receiver, hook, means):
+    """It may end inside a secret, of which then a part would stand there."""
+    body = b" " * (MAX_ANSWER_BYTES - 10) + TOKEN.encode() + b"x" * 1000
+    receiver.answers = [(401, {}, body)]
+    result = push(payload(), replace(hook, token_env="T"), means(T=TOKEN))
+    assert result.problem == "it answered 401"
+
+
+def test_an_answer_that_unpacks_to_gigabytes_is_left_alone(receiver, hook, means):
+    bomb = gzip.compress(b"x" * 50_000_000)
+    receiver.answers = [(400, {"Content-Encoding": "gzip"}, bomb)]
+    assert push(payload(), hook, means()).problem == "it answered 400"
+
+
+def test_what_was_taken_is_taken_also_if_the_answer_breaks_off(hook, means):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+
+        def serve():
+            taken, _ = listening.accept()
+            with taken:
+                taken.recv(65536)
+                taken.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        assert push(payload(), replace(hook, url=url), means()).problem == ""
+        thread.join()
+
+
+def test_certificates_that_are_not_there_are_told(means, monkeypatch, tmp_path):
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "none.pem"))
+    sink = Destination(to="http", format="csv", url="https://127.0.0.1:9", timeout_s=1.0)
+    problem = push(payload(), sink, means()).problem
+    assert problem == "the certificates that REQUESTS_CA_BUNDLE names can't be read"
 
 
 def test_success_that_is_partial_is_told_and_not_sent_again(receiver, collector, means):

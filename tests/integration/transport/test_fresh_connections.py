@@ -46,6 +46,8 @@ def test_the_phases_of_a_new_connection_are_told_apart(serve, ask, server_tls, c
     assert (second.connect_start, second.resolved, second.tcp_connected) == (None, None, None)
     if secure:
         assert first.tcp_connected < first.connected, "the handshake has its own time"
+    else:
+        assert first.tcp_connected == first.connected, "what follows is the client's own work"
 
 
 def test_a_handshake_that_the_server_holds_back_is_the_phase_of_tls(serve, ask, authority):
@@ -68,6 +70,14 @@ def test_a_handshake_that_the_server_holds_back_is_the_phase_of_tls(serve, ask, 
     url = server.url.replace("http:", "https:")
     (result,), _ = asyncio.run(several(url, ask, [False], tls=trusting))
     assert result.tcp_connected < held_ns[0] < result.connected
+
+
+def test_a_handshake_that_never_ends_tells_when_tcp_was_there(serve, ask):
+    server = serve(lambda peer: peer.hold())
+    url = server.url.replace("http:", "https:")
+    result = ask(url, timeouts=ask.limits(connect_s=0.2))
+    assert (result.ended, result.timed_out, result.connected) == ("timeout", "connect", None)
+    assert result.connect_start <= result.resolved <= result.tcp_connected < result.done
 
 
 def test_a_fresh_exchange_has_a_connection_of_its_own_and_leaves_none(serve, ask):

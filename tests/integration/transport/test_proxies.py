@@ -157,6 +157,7 @@ def test_a_request_goes_through_the_proxy_and_comes_back(
         first.first_byte,
     ]  # fmt: skip
     assert moments == sorted(moments)
+    assert (first.tcp_connected < first.connected) is secure
     if linux:
         assert (first.clock, second.clock) == ("kernel", "kernel")
     assert len(proxy.heads) == 1

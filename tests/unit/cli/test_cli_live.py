@@ -326,3 +326,25 @@ def test_it_is_drawn_at_most_four_times_a_second(monkeypatch):
     # Nothing is put between the program and its own streams.
     assert made["redirect_stdout"] is made["redirect_stderr"] is False
     assert time.monotonic() >= view._at
+
+
+def test_cells_that_differ_at_their_ends_can_be_told_apart_where_there_is_little_room():
+    cells = [f"scenario-a/target-number-{number}" for number in range(5)]
+    plan = tuple(Outlook(cell=cell, requests=10, expected_s=1.0) for cell in cells)
+    rows = shown(*(progress(cell, outlook=plan) for cell in cells), room=Room(width=40, height=40))
+    assert max(map(cell_len, rows)) <= 40
+    names = [line.split()[1] for line in rows if "number-" in line]
+    assert [name[-8:] for name in names] == [f"number-{n}"[-8:] for n in range(5)]
+    assert all(name.startswith("scenar") for name in names)
+
+
+def test_wide_characters_are_cut_to_the_width_too():
+    cells = ["量" * 30 + str(number) for number in range(3)]
+    plan = tuple(Outlook(cell=cell, requests=10, expected_s=1.0) for cell in cells)
+    rows = shown(*(progress(cell, outlook=plan) for cell in cells), room=Room(width=41, height=40))
+    assert max(map(cell_len, rows)) <= 41
+    assert [number for number in range(3) if any(f"量{number} " in line for line in rows)] == [
+        0,
+        1,
+        2,
+    ]

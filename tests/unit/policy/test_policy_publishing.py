@@ -1,12 +1,14 @@
 """``publish``: what each sink takes, where the problem stands, and that no secret gets in."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
 from lens_gate.flows import outputs
 from lens_gate.policy import load, overlay
-from lens_gate.policy.publishing import KNOWN_FORMATS, OWN_FILES
+from lens_gate.policy.publishing import _OWN_LABELS, KNOWN_FORMATS, OWN_FILES
 from lens_gate.providers.table import PROVIDERS
 from lens_gate.records.destination import EVENTS, SINK_KINDS, Destination
 
@@ -121,6 +123,9 @@ def test_a_policy_without_it_pushes_nowhere(small, load_text):
         ),
         ('{to: otlp, url: "https://x.y", labels: {event: b}}', 45, "the label 'event' is set"),
         ('{to: otlp, url: "https://x.y", labels: {policy: b}}', 45, "the label 'policy' is set"),
+        ('{to: otlp, url: "https://x.y", labels: {time: b}}', 45, "the label 'time' is set"),
+        ('{to: otlp, url: "https://x.y", labels: {arm: b}}', 45, "the label 'arm' is set"),
+        ('{to: pushgateway, url: "https://x.y", labels: {le: b}}', 52, "the label 'le' is set"),
         ('{to: pushgateway, url: "https://x.y", labels: {job: b}}', 52, "the label 'job' is set"),
         ('{to: otlp, url: "https://x.y", labels: {__a: b}}', 45, "the label '__a' is set"),
         ('{to: otlp, url: "https://x.y", labels: {a-b: c}}', 45, "the key 'a-b' must be letters"),
@@ -187,6 +192,16 @@ def test_the_files_of_the_gate_are_known():
         f"{outputs.RUN_FILE}.1",
     }
     assert written == OWN_FILES
+
+
+def test_no_label_is_one_that_a_series_has():
+    """Of two series that differ by it alone a Pushgateway would make one."""
+    page = (Path(__file__).parents[3] / "docs" / "exporters.md").read_text("utf-8")
+    rows = re.findall(r"^\| `lens_gate_\w+` \|(?: [a-z]+ \|)?([^|]+)\|", page, re.MULTILINE)
+    used = {label for row in rows for label in re.findall(r"`(\w+)`", row)}
+    assert len(rows) > 60
+    assert {"policy", "statistic", "arm", "part", "phase"} <= used
+    assert {*used, "le"} <= _OWN_LABELS
 
 
 def test_every_kind_takes_formats_that_there_are():

@@ -12,6 +12,7 @@ from lens_gate.render import charts
 from lens_gate.render.charts import (
     Axis,
     Bars,
+    Break,
     Curve,
     Level,
     Pair,
@@ -209,13 +210,38 @@ def test_each_pair_is_a_dot_about_the_line_of_no_change():
     assert titles(tree)[:2] == ["pair 1 (p0): -10 %", "pair 2 (p1): 0"]
     assert "estimate +15 % [+5 %, +25 %]" in words(tree)
     assert "allowed +20 %" in words(tree)
-    (limit,) = all_of(tree, "line", "line-limit")
+    limit, key = all_of(tree, "line", "line-limit")
+    assert key.get("stroke-dasharray") == limit.get("stroke-dasharray")
     (band,) = all_of(tree, "rect", "fill-head")
     assert number(band, "y") < number(limit, "y1") < number(band, "y") + number(band, "height")
     assert about(tree) == (
         "5 pairs; in 3 of them the head's value is the higher one. The estimate is +15 %. Allowed "
         "is +20 %."
     )
+
+
+def test_no_dot_lies_on_the_words_of_the_lines():
+    span = Span(value=0.15, low=0.05, high=0.25)
+    many = [Pair(number=k, change=0.15 + 0.3 * math.sin(k)) for k in range(200)]
+    tree = read(charts.differences(many, CHANGE, title="t", span=span, margin=0.2))
+    said = [one for one in tree.iter(f"{NS}text") if one.text.startswith(("estimate", "allowed"))]
+    assert len(said) == 2
+    top = min(number(dot, "cy") - number(dot, "r") for dot in all_of(tree, "circle"))
+    assert all(number(one, "y") < top for one in said)
+    # Nor does one lie on the other.
+    first, second = (number(one, "x") for one in said)
+    assert second - first > 6 * len(said[0].text)
+
+
+@pytest.mark.parametrize(("in_blocks", "noun"), [(False, "pairs"), (True, "pairs of blocks")])
+def test_pairs_are_counted_and_never_in_part(in_blocks, noun):
+    tree = read(charts.differences(PAIRS[:2], CHANGE, title="t", in_blocks=in_blocks, width=1120))
+    shown = words(tree)
+    assert f"{noun}, in the order of sending" in shown
+    left = float(tree.get("data-plot").split()[0])
+    below = [one for one in tree.iter(f"{NS}text") if number(one, "x") >= left]
+    assert [one.text for one in below if one.text.isdigit()] == ["0", "1", "2"]
+    assert not [text for text in shown if re.fullmatch(r"\d\.\d", text)]
 
 
 def test_pairs_may_stand_alone_and_confirming_ones_look_otherwise():
@@ -282,14 +308,12 @@ def test_a_long_legend_has_several_lines_and_a_small_piece_no_words():
 
 def test_a_series_goes_from_left_to_right_with_its_head_last():
     points_of = [*reversed(POINTS), Point(at=20, label="head", value=0.5, role="head")]
-    tree = read(charts.series(points_of, SECONDS, title="t", limit=0.55, band=(0.38, 0.52)))
+    tree = read(charts.series(points_of, SECONDS, title="t", limit=0.55))
     dots = all_of(tree, "circle")
     assert [number(dot, "cx") for dot in dots] == sorted(number(dot, "cx") for dot in dots)
     assert dots[-1].get("class") == "lens-fill-head"
     assert number(dots[-1], "r") > number(dots[0], "r")
     assert "limit 550 ms" in words(tree)
-    (band,) = all_of(tree, "rect", "fill-allowed")
-    assert number(band, "y") < number(dots[-1], "cy")
     assert titles(tree)[0] == "run 0: 400 ms"
     assert about(tree) == ("21 runs: from 400 ms (run 0) to 500 ms (head). The limit is 550 ms.")
 
@@ -304,6 +328,42 @@ def test_change_points_stand_between_their_levels():
     assert number(first, "y1") > number(second, "y1")
     assert "changed from 440 ms to 550 ms" in titles(tree)
     assert about(tree).endswith("It lay at 440 ms, then 550 ms.")
+
+
+def test_a_break_is_no_change_and_no_line_leads_across_it():
+    levels = [
+        Level(first=0, last=4, value=0.44),
+        Level(first=5, last=9, value=0.5),
+        Level(first=10, last=19, value=0.55),
+    ]
+    breaks = [Break(at=9.5, name="region was eu, is us"), Break(at=99, name="not in sight")]
+    tree = read(charts.series(POINTS, SECONDS, title="t", levels=levels, breaks=breaks))
+    (changed,) = (one for one in all_of(tree, "line", "line-stored") if one.get("stroke-dasharray"))
+    assert number(changed, "x1") == pytest.approx(at(tree, 4.5), abs=0.02)
+    beside = [number(one, "x1") for one in all_of(tree, "line", "line-ink")]
+    assert sum(beside) / 2 == pytest.approx(at(tree, 9.5), abs=0.02)
+    assert words(tree).count("break") == 1
+    assert "break: region was eu, is us" in titles(tree)
+    joined = [points(one) for one in all_of(tree, "path", "line-control")]
+    assert [len(part) for part in joined] == [10, 10]
+    assert "Runs do not compare across 2 breaks." in about(tree)
+
+
+def test_the_word_of_a_break_lies_above_that_of_a_limit_at_the_top():
+    tree = read(
+        charts.series(POINTS, SECONDS, title="t", breaks=[Break(at=18.5)], limit=0.7, width=360)
+    )
+    places = {one.text: number(one, "y") for one in tree.iter(f"{NS}text")}
+    assert places["limit 700 ms"] - places["break"] >= 12
+
+
+def test_words_of_breaks_do_not_run_into_each_other():
+    breaks = [Break(at=k + 0.5) for k in range(19)]
+    tree = read(charts.series(POINTS, SECONDS, title="t", breaks=breaks, width=300))
+    places = [number(one, "x") for one in tree.iter(f"{NS}text") if one.text == "break"]
+    assert 1 < len(places) < 19
+    assert all(b - a > 25 for a, b in pairwise(places))
+    assert len(all_of(tree, "line", "line-ink")) == 38
 
 
 def test_one_run_is_a_series_too_and_its_interval_is_told():

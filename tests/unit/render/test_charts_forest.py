@@ -33,6 +33,10 @@ def middle(diamond):
     return sum(xs) / len(xs)
 
 
+def points(shape):
+    return [tuple(map(float, pair)) for pair in re.findall(r"([-\d.]+),([-\d.]+)", shape.get("d"))]
+
+
 def diamonds(tree, colour):
     return [one for one in marks(tree, "path", f"fill-{colour}") if one.get("d").endswith("Z")]
 
@@ -59,7 +63,7 @@ def test_an_estimate_stands_beyond_its_margin_only_where_it_is(reports):
     passed = diamonds(tree, "pass")
     assert middle(failed) > edges[0]
     assert middle(passed[0]) < edges[1]
-    (nothing,) = {float(one.get("x1")) for one in marks(tree, "line", "line-muted")}
+    nothing = float(marks(tree, "line", "line-muted")[0].get("x1"))
     (improved,) = diamonds(tree, "improved")
     assert middle(improved) < nothing < middle(passed[0]) < middle(failed)
 
@@ -89,8 +93,52 @@ def test_what_is_out_of_sight_is_an_arrow(build):
     row = build.pairs("ttft", "typ", "fail", 0.1, 9.0)
     tree = read(forest([row], title="t"))
     assert diamonds(tree, "fail") == []
-    ends = [one.get("d") for one in marks(tree, "path", "line-fail")]
-    assert [one.count(" ") for one in ends] == [2, 2]
+    # One arrow, away from the middle: two would look like a cross.
+    (arrow,) = (points(one) for one in marks(tree, "path", "line-fail"))
+    assert arrow[1][0] > arrow[0][0] == arrow[2][0]
+    (shaft,) = marks(tree, "line", "line-fail")
+    assert float(shaft.get("x2")) - float(shaft.get("x1")) >= 10
+    far_below = build.pairs("ttft", "typ", "improved", 0.1, -0.99)
+    tree = read(forest([far_below], title="t"))
+    (arrow,) = (points(one) for one in marks(tree, "path", "line-improved"))
+    assert arrow[1][0] < arrow[0][0] == arrow[2][0]
+
+
+def test_a_value_below_nothing_has_its_place(build):
+    cold = build.limit("cold_start_penalty", "", "pass", -0.2, 0.5, low=-0.3, high=-0.1)
+    late = build.limit("ttft", "p95", "pass", 0.1, 0.5, low=0.05, high=0.2)
+    tree = read(forest([cold, late], title="t"))
+    below, above = map(middle, diamonds(tree, "pass"))
+    nothing = float(marks(tree, "line", "line-muted")[0].get("x1"))
+    assert below < nothing < above
+    assert all(len(points(one)) == 2 for one in marks(tree, "path", "line-pass"))
+
+
+@pytest.mark.parametrize("width", [320, 360, 519])
+def test_on_a_narrow_screen_no_word_is_cut_and_none_lies_on_a_bar(reports, width):
+    rows = [*reports["duet_inconclusive"].rows, *reports["failed"].rows]
+    tree = read(forest(rows, title="t", width=width))
+    shown = words(tree)
+    assert not [text for text in shown if "…" in text]
+    assert "+307 % [+226, +388], allowed +100 %" in shown
+    assert shown.count("inconclusive") == 3
+    bars = sorted(
+        (float(one.get("y")), float(one.get("y")) + float(one.get("height")))
+        for one in marks(tree, "rect", "fill-allowed")
+    )
+    for text in tree.iter(f"{NS}text"):
+        foot = float(text.get("y"))
+        assert not any(top < foot and foot - 9 < bottom for top, bottom in bars), text.text
+    # Lines of the axis stand behind the bars alone.
+    grid = [one for name in ("grid", "muted") for one in marks(tree, "line", f"line-{name}")]
+    for one in grid:
+        assert float(one.get("y2")) - float(one.get("y1")) <= 16
+
+
+def test_so_many_checks_are_drawn_as_asked_for(reports):
+    rows = reports["passed_many_rows"].rows
+    assert len(marks(read(forest(rows, title="t", most=5)), "circle", "fill-pass")) < len(rows)
+    assert len(list(read(forest(rows, title="t", most=5)).iter(f"{NS}circle"))) == 5
 
 
 def test_an_interval_without_an_end_is_an_arrow_there(build):

@@ -164,8 +164,8 @@ def test_a_sparkline_has_a_bar_where_runs_do_not_compare():
 
 
 def test_the_present_is_told_where_there_is_one():
-    assert (words.latest(TTFT), words.level(TTFT)) == ("600 ms", "600 ms")
-    assert (words.latest(EMPTY), words.level(EMPTY)) == ("–", "–")
+    assert (words.latest(TTFT, CELL.runs), words.level(TTFT)) == ("600 ms", "600 ms")
+    assert (words.latest(EMPTY, CELL.runs), words.level(EMPTY)) == ("–", "–")
     assert words.trend_words(QUEUE) == "queue delay typ: no trend shown, 9 runs within hours"
     assert words.trend_words(ERRORS) == ""
     falling = replace(TTFT, trend=replace(TREND, change=-0.2))
@@ -237,6 +237,27 @@ def test_the_schema_knows_every_field_and_misses_none():
             part = part[step]
         part.pop(next(iter(part)))
         assert problems(place)
+
+
+def test_a_run_marked_bad_is_never_the_latest_and_brings_no_limit_into_sight():
+    runs = (*CELL.runs[:-1], run(11, bad="outage"))
+    series = replace(TTFT, values=(*TTFT.values[:-1], 9.0), limit=7.0)
+    found = replace(ONE, cells=(replace(CELL, runs=runs, series=(series,)),))
+    assert words.latest(series, runs) == "620 ms"
+    for form in FORMATS.values():
+        assert "620 ms" in form(found)
+    assert "limit 7 s" not in history_page(found)
+    assert "The policy&#x27;s limit is 7 s" in history_page(found)
+    head = next(line for line in FORMATS["terminal"](found).splitlines() if "TTFT typ" in line)
+    assert "620 ms" in head
+    assert "9 s" not in head
+
+
+def test_breaks_have_a_mark_of_their_own_in_the_chart():
+    page = history_page(ONE)
+    assert "break: region was eu, is us</title>" in page
+    # Of each metric that has numbers a chart for wide screens, and one for narrow ones.
+    assert page.count(">break</text>") == 2 * len([s for s in CELL.series if s is not EMPTY])
 
 
 def test_a_limit_far_off_is_said_and_not_drawn():

@@ -62,8 +62,8 @@ def sample(**given) -> Sample:
     return Sample(**{**whole, **given})
 
 
-def shown(one: Sample, width: int = 80, *, tls: bool = True) -> list[str]:
-    return waterfall(one, width=width, price="$1 in, $4 out", tls=tls).splitlines()
+def shown(one: Sample, width: int = 80) -> list[str]:
+    return waterfall(one, width=width, price="$1 in, $4 out").splitlines()
 
 
 def bars_of(lines: list[str]) -> dict[str, str]:
@@ -93,12 +93,13 @@ def test_the_stretches_follow_each_other_with_their_times() -> None:
 
 
 def test_a_plain_connection_has_no_tls_and_loses_no_time() -> None:
-    bars = bars_of(shown(sample(), tls=False))
+    plain = {**WHOLE, "tcp_connected": 30, "connected": 30}
+    bars = bars_of(shown(sample(marks=ms(**plain))))
     assert "TLS" not in bars
     assert bars["waiting to send"].split()[:2] == ["41", "ms"]
     # Where nothing is known of the connection the waiting began when the request was ready.
     reused = ms(ready=5, sent=9, headers=20, done=30, reused=True)
-    assert bars_of(shown(sample(marks=reused), tls=False))["waiting to send"].split()[0] == "4"
+    assert bars_of(shown(sample(marks=reused)))["waiting to send"].split()[0] == "4"
 
 
 @pytest.mark.parametrize("width", [20, 80, 200])
@@ -167,7 +168,7 @@ def test_the_labels_of_an_answer_are_shown_as_text_alone() -> None:
 
 def test_the_median_of_two_gaps_is_the_middle_between_them() -> None:
     two = sample(marks=ms(sent=0, first_text=10, output=(10, 20, 50), done=60))
-    text = waterfall(two, width=80, price="", tls=False)
+    text = waterfall(two, width=80, price="")
     assert "gaps            2, median 20 ms, longest 30 ms" in text
 
 

@@ -54,6 +54,10 @@ def test_a_label_as_a_step_of_a_path(value, step):
     assert pushgateway.step("a", value) == step
 
 
+def test_half_a_pair_of_surrogates_is_still_a_group():
+    assert pushgateway.step("a", "x\ud800") == "a/x%3F"
+
+
 def test_dots_do_not_lead_out_of_the_group():
     """A path's ``..`` is taken out by clients and proxies, and what is left is another group."""
     for value in (".", ".."):
@@ -86,6 +90,24 @@ def test_influxdb_is_sent_gzipped_batches():
     assert {u.headers["Content-Encoding"] for u in uploads} == {"gzip"}
 
 
+def test_long_lines_go_in_smaller_batches():
+    data = b"".join(b'm x="%s" %d\n' % (b"y" * 9000, n) for n in range(2000))
+    sink = Destination(to="influxdb", format="influx", url="http://i", database="d")
+    parts = [gzip.decompress(u.data) for u in influxdb.uploads(payload("influx", data), sink)]
+    assert len(parts) == 5
+    assert max(map(len, parts)) <= influxdb.BATCH_BYTES
+    assert b"".join(parts) == data
+
+
+def test_one_line_that_is_too_long_goes_alone():
+    data = b'm x="%s" 1\n' % (b"y" * (influxdb.BATCH_BYTES + 1))
+    assert list(influxdb.batches(b"a x=1 1\n" + data + b"b x=1 1\n")) == [
+        b"a x=1 1\n",
+        data,
+        b"b x=1 1\n",
+    ]
+
+
 def test_tags_are_added_where_a_line_has_none_of_that_name():
     data = b"run,policy=p x=1 5\nm\\,n x=1 6\n# a comment\n\nrun,team=own x=2 7\n"
     assert influxdb.tagged(data, {"team": "a,b c=d\\"}) == (
@@ -93,6 +115,11 @@ def test_tags_are_added_where_a_line_has_none_of_that_name():
         b"m\\,n,team=a\\,b\\ c\\=d x=1 6\n# a comment\n\nrun,team=own x=2 7\n"
     )
     assert influxdb.tagged(data, {}) is data
+
+
+def test_a_tag_after_a_blank_is_one_that_the_line_has():
+    line = b"run,policy=My\\ gate,arm=head x=1 5\n"
+    assert influxdb.tagged(line, {"arm": "never"}) == line
 
 
 def test_a_label_of_nothing_is_no_tag():
@@ -160,6 +187,65 @@ def test_many_spans_go_in_batches_and_none_is_lost():
         assert resource["resource"] == whole["resourceSpans"][0]["resource"]
 
 
+def points_of(body):
+    return [
+        (metric["name"], metric["unit"], kind, point)
+        for resource in body["resourceMetrics"]
+        for scope in resource["scopeMetrics"]
+        for metric in scope["metrics"]
+        for kind in ("gauge", "sum", "histogram")
+        for point in metric.get(kind, {}).get("dataPoints", ())
+    ]
+
+
+def test_long_spans_go_in_smaller_batches():
+    """A receiver, or the proxy before it, takes some 4 MiB at once."""
+    whole = spans(4500)
+    for span in whole["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        span["name"] = "x" * 3000
+    sink = Destination(to="otlp", format="otlp-traces", url="http://c")
+    uploads = otlp.uploads(payload("otlp-traces", json.dumps(whole).encode()), sink)
+    sizes = [len(gzip.decompress(upload.data)) for upload in uploads]
+    assert len(sizes) == 5
+    assert max(sizes) < 4 * 1024**2
+    names = [
+        span["traceId"]
+        for body in bodies(uploads)
+        for span in body["resourceSpans"][0]["scopeSpans"][0]["spans"]
+    ]
+    assert names == [f"{n:032x}" for n in range(4500)]
+
+
+def test_many_points_go_in_batches_and_none_is_lost():
+    def metric(name, kind, count, **more):
+        points = [{"asDouble": n, "attributes": ["x" * 500]} for n in range(count)]
+        return {"name": name, "unit": "s", kind: {"dataPoints": points, **more}}
+
+    metrics = [
+        metric("a", "gauge", 9000),
+        metric("b", "sum", 10, aggregationTemporality=2, isMonotonic=True),
+        metric("c", "histogram", 3000, aggregationTemporality=2),
+    ]
+    scope = {"scope": {"name": "s"}, "metrics": metrics}
+    whole = {"resourceMetrics": [{"resource": {}, "scopeMetrics": [scope]}]}
+    data = json.dumps(whole).encode()
+    sink = Destination(to="otlp", format="otlp-metrics", url="http://c")
+    uploads = otlp.uploads(payload("otlp-metrics", data, labels={"team": "x"}), sink)
+    assert max(len(gzip.decompress(upload.data)) for upload in uploads) < 4 * 1024**2
+    found = bodies(uploads)
+    assert [p for body in found for p in points_of(body)] == points_of(whole)
+    sums = [
+        m["sum"]
+        for b in found
+        for m in b["resourceMetrics"][0]["scopeMetrics"][0]["metrics"]
+        if "sum" in m
+    ]
+    assert sums == [metrics[1]["sum"]]
+    for body in found:
+        (attribute,) = body["resourceMetrics"][0]["resource"]["attributes"]
+        assert attribute["key"] == "team"
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -216,6 +302,9 @@ def test_which_sink_an_address_means(url, name, to):
         ("ftp://x.y", "json", "no address"),
         ("http://[x", "json", "no address"),
         ("http:///path", "json", "no address"),
+        ("http://x.y:99999", "json", "no address"),
+        ("http://x.y:0/", "json", "no address"),
+        ("http://x.y:a", "json", "no address"),
         ("http://x.y/\n", "json", "no address"),
         ("http://u:secret@x.y", "json", "holds a user name or password"),
         ("http://g/metrics/job/x", "json", "takes no json"),

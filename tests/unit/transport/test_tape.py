@@ -254,6 +254,7 @@ def test_a_connection_that_does_not_come_about_says_what_of_it_did(opening, word
         tape.socket_made(opening)
     loop.calls[-1][1]()
     assert (tape.ended, tape.timed_out, tape.limit_s) == ("timeout", "connect", 0.0)
+    assert tape.tcp_connected == (5 if words == "TLS" else None)
     assert words in tape.detail
     assert sum(word in tape.detail for word in ("DNS", "no answer to TCP", "TLS")) == 1
 

@@ -31,6 +31,7 @@ def detail(**given) -> RequestDetail:
         "at_s": 0.125,
         "phases": {"queue": 0.001, "headers": 0.02, "first": 0.02, "stream": 0.1},
         "values": {
+            "ttfr": 0.03,
             "ttft": 0.04,
             "e2e": 0.14,
             "tpot": 0.0123,

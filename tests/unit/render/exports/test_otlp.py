@@ -104,6 +104,13 @@ def test_genai_metrics_are_of_the_measured_requests(bundle) -> None:
     assert other["gen_ai.provider.name"] == "unknown"
     assert "gen_ai.request.model" not in other
     assert semconv.TIME_PER_OUTPUT_TOKEN in found
+    # The first chunk holds the first output of any kind: a thought counts.
+    chunks = points(found["gen_ai.client.operation.time_to_first_chunk"], "histogram")
+    late = [
+        r.values["ttfr"] for r in bundle.requests if r.phase == "measured" and "ttfr" in r.values
+    ]
+    assert late
+    assert sum(p["sum"] for p in chunks) == pytest.approx(sum(late))
 
 
 def test_without_requests_there_are_no_genai_metrics(alone) -> None:

@@ -146,6 +146,8 @@ def test_without_requests_there_are_no_rows(alone) -> None:
         ("\t=1", "'=1"),
         ("\r\n@x", "'@x"),
         (" =1", "'=1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("\uff20x", "'\uff20x"),
         ("a=1", "a=1"),
         ("1-2", "1-2"),
         ('say "no", twice', 'say "no", twice'),
@@ -163,3 +165,14 @@ def test_no_text_is_a_formula(bundle, request_detail, text, shown) -> None:
 def test_numbers_below_zero_are_no_formulas(bundle) -> None:
     (*_, row) = rows(verdicts_csv(bundle))
     assert row["estimate"] == "-0.02"
+
+
+@pytest.mark.parametrize("text", ["\ud800", "a\x00b", "a\nb", "\u202ea"])
+def test_a_line_holds_nothing_that_a_strict_reader_refuses(bundle, request_detail, text) -> None:
+    """Half a surrogate pair and NUL are JSON, and an error to many who read it."""
+    found = replace(bundle, requests=(request_detail(model=text, failure=text, prompt_id=text),))
+    (line,) = requests_jsonl(found).splitlines()
+    body = json.loads(line)
+    for name in ("model", "failure", "prompt_id"):
+        assert body[name].isprintable() or "\ufffd" in body[name]
+        body[name].encode()

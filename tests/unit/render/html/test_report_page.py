@@ -14,7 +14,9 @@ from lens_gate.records.load_report import LoadReport, StepReport
 from lens_gate.records.report import Report
 from lens_gate.render.figures import change, head_value, metric_title, tolerance, verdict_words
 from lens_gate.render.html.cases import MOST_CASES
-from lens_gate.render.html.checks import MOST_CHECKS, MOST_DRAWN
+from lens_gate.render.html.checks import MOST_CHECKS
+from lens_gate.render.html.evidence import MOST_DRAWN
+from lens_gate.render.html.hero import MOST_PICTURED
 from lens_gate.render.html.report import report_page
 from lens_gate.render.html.requests import TICKS, request_data
 from lens_gate.render.html.sheet import Sheet, rule_anchors
@@ -337,6 +339,9 @@ def test_a_sweep_shows_its_steps(build, read) -> None:
     found = read(report_page(Sheet(report=report)))
     (table,) = (one for one in found.all("table") if "Steps of the sweep" in one.text)
     assert table.all("tbody")[0].all("tr")[0].children[0].text == "8/s"
+    assert "take all steps of its sweep together" in found.root.text
+    plain = build.report("passed", cells=[build.cell()])
+    assert "its sweep" not in read(report_page(Sheet(report=plain))).root.text
 
 
 def test_pairs_in_blocks_and_confirmed_ones_say_so(build, read, some_figures) -> None:
@@ -347,9 +352,10 @@ def test_pairs_in_blocks_and_confirmed_ones_say_so(build, read, some_figures) ->
     found = read(report_page(Sheet(report=report, figures={"chat/quick": figures})))
     text = found.all("article")[0].text
     assert "One of 3 is drawn." in text
-    assert "2 pairs with a time-out can't be drawn" in text
+    assert "2 pairs of blocks without a number for both sides can't be drawn" in text
     assert "failures were tested again" in text
-    assert "block pair" in found.source
+    assert "pairs of blocks, in the order of sending" in found.source
+    assert "change in each pair of blocks</title>" in found.source
 
 
 def test_a_quantile_of_pairs_has_no_estimate_among_them(build, read, some_figures) -> None:
@@ -369,6 +375,41 @@ def test_a_check_without_an_estimate_is_drawn_without_one(build, read, some_figu
     report = build.report("no_data", rows=[row], cells=[build.in_pairs()])
     found = read(report_page(Sheet(report=report, figures={"chat/quick": some_figures()})))
     assert "both failed" in found.root.text
+
+
+def test_the_worst_of_many_checks_are_pictured_and_the_page_says_so(build, read) -> None:
+    rows = [build.pairs("ttft", "typ", "pass", 1, 0, target=f"t{n}") for n in range(30)]
+    rows.append(build.pairs("e2e", "typ", "fail", 1, 1))
+    found = read(report_page(Sheet(report=build.report("failed", rows=rows))))
+    (wide, narrow) = found.all("svg")[:2]
+    for drawn in (wide, narrow):
+        assert len(drawn.all("circle")) == MOST_PICTURED
+        assert "E2E typ" in drawn.text
+    assert f"Drawn are the {MOST_PICTURED} worst of 31" in found.root.text
+    few = read(report_page(Sheet(report=build.report("failed", rows=rows[-3:]))))
+    assert "Drawn are" not in few.root.text
+
+
+def test_many_warnings_leave_room_for_the_picture(build, read) -> None:
+    def noted(number):
+        warnings = tuple(f"warning {n}" for n in range(number))
+        found = read(report_page(Sheet(report=build.report("passed", warnings=warnings))))
+        (note,) = (one for one in found.root.walk() if "note" in one.classes)
+        return note
+
+    assert not noted(5).all("details")
+    (folded,) = noted(9).all("details")
+    assert folded.all("summary")[0].text == "4 more"
+    assert [one.text for one in folded.all("li")] == [f"warning {n}" for n in range(5, 9)]
+    assert len(noted(9).all("li")) == 9
+
+
+def test_a_sentence_without_end_is_cut_where_it_can_be_seen(build, read) -> None:
+    report = replace(build.report("failed"), headline="x" * 10_000, next_step="y" * 10_000)
+    header = read(report_page(Sheet(report=report))).all("header")[0].text
+    assert "x" * 500 + "x" in header
+    assert header.count("…") == 2
+    assert len(header) < 1500
 
 
 def test_metrics_and_cells_of_another_version_do_no_harm(build, read) -> None:
@@ -404,7 +445,8 @@ def test_a_giant_report_stays_a_page(build, some_figures) -> None:
 
 def test_what_is_not_drawn_for_want_of_a_run_is_not_said_to_be_too_much(build) -> None:
     rows = [replace(build.pairs("ttft", "typ", "pass", 1, 0), target=f"t{n}") for n in range(45)]
-    assert "Drawn are the" not in report_page(Sheet(report=build.report("passed", rows=rows)))
+    page = report_page(Sheet(report=build.report("passed", rows=rows)))
+    assert "worst groups" not in page
 
 
 def test_anchors_are_the_same_in_every_report_and_never_shared(build) -> None:
