@@ -7,7 +7,7 @@ policy; docs/library.md shows them. Every name is loaded when it is first asked 
 
 from importlib import import_module
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 # The types of these names are in __init__.pyi: an import that only type checkers see would still
 # be one upwards, from the version that every floor may ask for.

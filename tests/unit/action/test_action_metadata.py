@@ -85,7 +85,8 @@ def test_extras_are_those_of_the_package():
     assert start.wanted_extras("") == ()
     assert start.wanted_extras(" bedrock,azure\n vertex, azure") == ("azure", "bedrock", "vertex")
     for wrong in ("base", "uv", "../base", "bedrock;rm"):
-        with pytest.raises(start.StartError, match="none of: azure, bedrock, parquet, vertex") as caught:
+        known = "none of: azure, bedrock, parquet, vertex"
+        with pytest.raises(start.StartError, match=known) as caught:
             start.wanted_extras(wrong)
         assert caught.value.code == 2
 
