@@ -11,15 +11,16 @@ REAL := build/real
 # More than the cores: some tests wait for simulated servers.
 JOBS ?= 3
 # Long runs of the whole program, and long hostile ones: `make e2e` has them.
-LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py duet.py hostile.py hostile_pull.py killed.py \
-	null.py other_ci.py publishing_more.py selftest.py selftest_long.py) \
+LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py calibrate.py demo.py duet.py export.py hostile.py \
+	hostile_pull.py killed.py null.py other_ci.py publishing_more.py selftest.py selftest_long.py) \
 	tests/integration/cli/test_probes.py \
 	$(addprefix tests/integration/docs/test_docs_,adhoc.py examples.py library.py) \
-	$(addprefix tests/integration/flows/test_flow_,blocks.py selftest.py) \
+	$(addprefix tests/integration/flows/test_flow_,blocks.py paging.py selftest.py sinking.py) \
 	tests/integration/transport/test_hostile_servers.py \
 	tests/unit/policy/test_policy_fuzz.py \
 	tests/unit/render/test_render_hostile.py \
-	tests/integration/repo/test_access.py \
+	$(addprefix tests/integration/repo/test_,access.py stored_baselines.py) \
+	$(addprefix tests/integration/pytest_plugin/test_,plugin_baselines.py plugin_holes.py purse.py) \
 	$(addprefix tests/integration/runner/test_,memory.py robust.py)
 SEED ?=
 

@@ -48,6 +48,7 @@ _ENCODE: Final[Mapping[str, Callable[[Iterable[RequestDetail], Origin], bytes]]]
     "jsonl": request_lines,
     "otlp-traces": request_spans,
 }
+_SHARE: Final = 0.75
 
 
 @contextmanager
@@ -75,6 +76,8 @@ def streaming(
 def _sender(sink: Destination, pushing: Pushing, header: RunHeader, means: Means) -> Send:
     """What pushes a sink's requests, the first of them to a file in place of an earlier run's."""
     name = SINK_KINDS[sink.to].live
+    # Less than the end waits: what ails a push is known before nobody listens any more.
+    quicker = replace(sink, timeout_s=sink.timeout_s * _SHARE)
     origin = Origin(
         policy=header.policy,
         run_id=header.run_id,
@@ -94,7 +97,7 @@ def _sender(sink: Destination, pushing: Pushing, header: RunHeader, means: Means
                 labels=pushing.labels_for(sink),
                 append=begun,
             )
-            result = push(payload, sink, means)
+            result = push(payload, quicker, means)
         except Exception as error:  # noqa: BLE001  # nothing here may cost the run anything
             return Pushed(problem=f"{name} failed: {type(error).__name__}")
         begun = begun or not result.problem

@@ -147,7 +147,7 @@ def test_another_version_of_the_action_takes_another_environment(
     newer = tmp_path / "newer"
     shutil.copytree(action, newer, ignore=shutil.ignore_patterns("__pycache__"))
     package = newer / "lens_gate" / "__init__.py"
-    package.write_text(package.read_text("utf-8").replace("0.1.0", "9.9.9"), "utf-8")
+    package.write_text(package.read_text("utf-8").replace("1.0.0", "9.9.9"), "utf-8")
     other = runner(job.event, action_path=newer)
     done = other.composite(OFF)
     assert done.code == 0, done.log

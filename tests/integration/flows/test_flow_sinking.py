@@ -229,7 +229,7 @@ def test_a_dead_sink_loses_all_and_says_so_once(pushed, run):
         taken.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
         sink = Destination(
-            to="influxdb", url=url, database="d", format="influx", live=True, timeout_s=0.3
+            to="influxdb", url=url, database="d", format="influx", live=True, timeout_s=2.0
         )
         streams, line = stream(place, run, sink)
     total = len(run.samples)
