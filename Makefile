@@ -22,6 +22,10 @@ LONG := $(addprefix tests/integration/cli/test_cli_,adhoc.py baseline_push.py ca
 	$(addprefix tests/integration/repo/test_,access.py stored_baselines.py) \
 	$(addprefix tests/integration/pytest_plugin/test_,plugin_baselines.py plugin_holes.py purse.py) \
 	$(addprefix tests/integration/runner/test_,memory.py robust.py)
+# Single tests of that kind, in files of which the rest is quick.
+SLOW := tests/integration/flows/test_flow_duet.py::test_a_dearer_cold_start_is_found_block_by_block \
+	tests/unit/judge/test_drift.py::test_a_service_that_does_not_move_is_not_said_to \
+	tests/unit/render/test_comment.py::test_a_hundred_thousand_rows_fit_and_take_no_age
 SEED ?=
 
 # Bytecode beside the environment, not in the tree: what one process compiled, all others read.
@@ -45,7 +49,7 @@ collect: $(VENV)/.ready
 # tests are not traced.
 unit: $(VENV)/.ready
 	rm -f .coverage .coverage.*
-	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8 $(LONG:%=--ignore=%)
+	$(BIN)/pytest -n $(JOBS) --dist loadgroup --cov --cov-report= --durations=8 $(LONG:%=--ignore=%) $(SLOW:%=--deselect=%)
 	$(BIN)/coverage report --skip-covered --fail-under=90
 	$(BIN)/coverage report --skip-covered --fail-under=100 --include='$(PURE)'
 
@@ -72,7 +76,7 @@ e2e: $(VENV)/.ready site
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv sync --locked --quiet --all-extras --inexact --group e2e
 	npm ci --prefix tests/e2e/foreign --no-audit --no-fund
 	npm ci --prefix tests/e2e/gitlab --no-audit --no-fund
-	$(BIN)/pytest -n $(JOBS) --dist loadfile --durations=8 tests/e2e $(LONG)
+	$(BIN)/pytest -n $(JOBS) --dist loadfile --durations=8 tests/e2e $(LONG) $(SLOW)
 
 # The pages as a site, in build/site. A link that leads nowhere ends it, but not with --quiet: what is
 # not shown is not counted.

@@ -121,7 +121,7 @@ def test_an_extra_that_is_none_is_wrong_usage(job):
     done = job.composite({**OFF, "extras": "bedrock, evil; touch x"})
     assert done.code == 2
     ((_, _, message),) = done.annotations
-    assert "azure, bedrock, vertex" in message
+    assert "azure, bedrock, parquet, vertex" in message
     assert not (job.workspace / "x").exists()
 
 

@@ -80,7 +80,8 @@ def gated(tmp_path_factory) -> Path:
     return root / "out"
 
 
-@pytest.fixture(scope="session")
+# While playwright is open a loop runs in this thread, and no test of another file could start one.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))

@@ -103,7 +103,8 @@ def test_what_is_copied_is_in_the_build_and_little_else():
     inside = {name for name in tracked if in_context(Path(name))}
     assert {name.split("/")[0] for name in inside} == {"action", "lens_gate"}
     assert {n for n in inside if n.startswith("action/")} == {
-        f"action/requirements/{name}.txt" for name in ("azure", "base", "bedrock", "uv", "vertex")
+        f"action/requirements/{name}.txt"
+        for name in ("azure", "base", "bedrock", "parquet", "uv", "vertex")
     }
     assert {n for n in tracked if n.startswith("lens_gate/")} <= inside
     assert not in_context(Path("lens_gate/__pycache__/x.pyc"))
